@@ -1,0 +1,1 @@
+"""Bailee: a billing-data tokenization gateway. Start at gateway/app.py."""

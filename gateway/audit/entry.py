@@ -1,0 +1,76 @@
+"""One entry of the log, before it becomes bytes.
+
+Invariants:
+  * An entry holds no card number, security code or billing detail (I1).
+  * Card tokens and processor objects appear only as SHA-256(salt || value): with the
+    salt erased, an entry no longer links to its card.
+  * Integers stay within 2^53 - 1 (RFC 8785 section 3.2.2.3).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.words.identifiers import (
+    CardTokenName,
+    MerchantId,
+    PaymentName,
+    ProcessorAccountId,
+    RequestId,
+)
+from gateway.words.money import Money
+from gateway.words.purposes import Purpose
+
+
+class EntryType(StrEnum):
+    """What happened."""
+
+    LOG_STARTED = "log.started"
+    CARD_TOKENIZED = "card.tokenized"
+    CARD_ERASED = "card.erased"
+    USE_INTENT = "use.intent"
+    USE_OUTCOME = "use.outcome"
+    USE_DENIED = "use.denied"
+    PAYMENT_INTENT = "payment.intent"
+    PAYMENT_OUTCOME = "payment.outcome"
+    WRAPPING_KEY_CREATED = "key.wrapping_created"
+
+
+class Decision(StrEnum):
+    """What the policy said."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event. ``None`` fields are left out of the leaf.
+
+    ``card_salt`` and ``object_salt`` are 16 fresh random bytes each, drawn by the
+    caller before the unit starts, whenever ``card`` or ``processor_object`` is set.
+    ``action`` refines the type: ``charge``, ``capture``, ``cancel``, ``refund``.
+    ``outcome`` is the neutral result in capitals, such as ``CAPTURED``.
+    """
+
+    type: EntryType
+    merchant: MerchantId
+    at: datetime
+    caller: str
+    request_id: RequestId | None = None
+    action: str | None = None
+    purpose: Purpose | None = None
+    policy_version: int | None = None
+    policy_sha256: str | None = None
+    decision: Decision | None = None
+    rule: str | None = None
+    payment: PaymentName | None = None
+    processor_account: ProcessorAccountId | None = None
+    environment: str | None = None
+    amount: Money | None = None
+    card_opened: bool | None = None
+    outcome: str | None = None
+    card: CardTokenName | None = None
+    card_salt: bytes | None = None
+    processor_object: str | None = None
+    object_salt: bytes | None = None

@@ -1,0 +1,1 @@
+"""What a card is: number, brand, expiry, billing details. Pure, no I/O."""

@@ -1,0 +1,1 @@
+"""Request ids: the same request twice does its work once."""

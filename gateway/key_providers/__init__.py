@@ -1,0 +1,1 @@
+"""Adapters of the KeyProvider port, a folder or file each."""

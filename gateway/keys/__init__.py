@@ -1,0 +1,1 @@
+"""The key hierarchy: epoch keys, wrapping keys, data keys. See docs/keys.md."""

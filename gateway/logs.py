@@ -1,0 +1,54 @@
+"""Diagnostics as JSON lines.
+
+Invariants:
+  * Only the fields passed as ``extra`` and the fixed message leave the process. An
+    exception's text and traceback are dropped: they may quote a card number.
+  * A run of 12 or more digits is replaced before it is written, as a second net.
+"""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import IO, Final
+
+_STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
+    "message",
+    "asctime",
+    "taskName",
+}
+_DIGITS: Final = re.compile(r"(?:\d[ -]?){12,}")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and the extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter.format."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        line: dict[str, object] = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = record.exc_info[0].__qualname__
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                line[name] = value
+        return _DIGITS.sub("[digits]", json.dumps(line, default=_type_only))
+
+
+def _type_only(value: object) -> str:
+    return f"<{type(value).__qualname__}>"
+
+
+def configure_logs(*, level: str = "INFO", stream: IO[str] | None = None) -> None:
+    """Makes JSON lines on ``stream`` (stderr) the only output of logging."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)

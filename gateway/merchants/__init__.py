@@ -1,0 +1,1 @@
+"""Merchants, their callers and their processor accounts."""

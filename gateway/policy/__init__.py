@@ -1,0 +1,1 @@
+"""Which use of a card is allowed: a pure decision and the versions behind it."""

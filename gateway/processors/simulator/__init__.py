@@ -1,0 +1,1 @@
+"""A card processor that moves no real money and misbehaves on request."""

@@ -1,0 +1,1 @@
+"""The wire side: server, guard, and a servicer for each service."""

@@ -1,0 +1,1 @@
+"""The SQLite engine behind the Storage port, its tables and stores."""

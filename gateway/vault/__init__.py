@@ -1,0 +1,1 @@
+"""Cards at rest, and the one door through which a card opens: card_access.py."""

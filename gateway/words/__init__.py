@@ -1,0 +1,1 @@
+"""The words of docs/glossary.md as types. Nothing here does I/O."""
