@@ -1,0 +1,141 @@
+"""A payment and where it stands. Pure: no I/O, no clock.
+
+Invariants:
+  * captured <= authorized, refunded + refund_pending <= captured; one currency.
+  * A state changes only through a row of the transition table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.payments.processor import Decline
+from gateway.words.identifiers import (
+    CaptureName,
+    CardTokenName,
+    PaymentName,
+    ProcessorAccountId,
+    RefundName,
+    RequestId,
+)
+from gateway.words.money import Money
+from gateway.words.purposes import Purpose
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands. The meanings are in proto/bailee/v1/payment.proto."""
+
+    SUBMITTED = "submitted"
+    REQUIRES_ACTION = "requires_action"
+    PENDING = "pending"
+    AUTHORIZED = "authorized"
+    PARTIALLY_CAPTURED = "partially_captured"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    NEEDS_ATTENTION = "needs_attention"
+
+
+class Step(StrEnum):
+    """How far the processor was asked; each is committed before the next begins.
+
+    The name is that of the step that may have been sent and has no recorded answer.
+    """
+
+    CUSTOMER = "customer"
+    PAYMENT_METHOD = "payment_method"
+    CHARGE = "charge"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Which process works on something, and until when others leave it alone."""
+
+    instance: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One attempt to take one amount from one card.
+
+    Amount fields are minor units of ``amount.currency``. ``customer`` is the
+    processor's customer id once known; it is needed to search for the payment.
+    """
+
+    name: PaymentName
+    request_id: RequestId
+    state: PaymentState
+    step: Step
+    amount: Money
+    card: CardTokenName
+    purpose: Purpose
+    capture_automatically: bool
+    account_id: ProcessorAccountId
+    created_at: datetime
+    updated_at: datetime
+    caller: str
+    lease: Lease | None = None
+    authorized: int = 0
+    capturable: int = 0
+    captured: int = 0
+    refunded: int = 0
+    refund_pending: int = 0
+    charge_once_key: str = ""
+    processor_object: str = ""
+    customer: str = field(default="", repr=False)
+    capture_before: datetime | None = None
+    decline: Decline | None = None
+    failure_reason: str = ""
+    redirect_url: str = ""
+    merchant_reference: str = ""
+    description: str = ""
+    statement_descriptor_suffix: str = ""
+    return_url: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    network_transaction_id: str = field(default="", repr=False)
+    absent_inquiries: int = 0
+    next_check_at: datetime | None = None
+
+
+class MoveKind(StrEnum):
+    """What a later step does to a payment."""
+
+    CAPTURE = "capture"
+    CANCEL = "cancel"
+    REFUND = "refund"
+
+
+class MoveStatus(StrEnum):
+    """Where a capture, cancel or refund stands."""
+
+    SUBMITTED = "submitted"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A capture, cancel or refund of a payment: a resource with its own state."""
+
+    name: CaptureName | RefundName | str
+    kind: MoveKind
+    payment: PaymentName
+    request_id: RequestId
+    status: MoveStatus
+    amount: Money
+    created_at: datetime
+    updated_at: datetime
+    caller: str
+    lease: Lease | None = None
+    processor_object: str = ""
+    failure_reason: str = ""
+    reason: str = ""
+    next_check_at: datetime | None = None
