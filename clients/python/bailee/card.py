@@ -1,0 +1,36 @@
+"""A card as the program that collects it holds it. It cannot be printed."""
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """Who pays and where the statement goes. Empty text means not given."""
+
+    name: str = field(default="", repr=False)
+    line1: str = field(default="", repr=False)
+    line2: str = field(default="", repr=False)
+    city: str = field(default="", repr=False)
+    region: str = field(default="", repr=False)
+    postal_code: str = field(default="", repr=False)
+    country: str = field(default="", repr=False)
+    email: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Card:
+    """A card on its way to the gateway. Sealed before it enters any message."""
+
+    number: str
+    expiry_month: int
+    expiry_year: int
+    security_code: str = ""
+    billing: Billing | None = None
+
+    def __repr__(self) -> str:
+        return "Card(****)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Card is never serialised; seal it")

@@ -1,0 +1,157 @@
+"""Checking receipts with the pinned log key alone.
+
+A receipt is an entry and a C2SP tlog-proof (https://c2sp.org/tlog-proof): the entry's
+index, an RFC 6962 inclusion path and a checkpoint signed as a C2SP signed note.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bailee.errors import LogRollback, ReceiptInvalid
+from bailee.v1 import receipt_pb2
+
+_PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
+_ED25519: Final = b"\x01"
+_KEY_ID_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The log's size and root hash, as the gateway signed them."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    """What a receipt proved: this entry, at this index, under this checkpoint."""
+
+    entry: bytes
+    index: int
+    checkpoint: Checkpoint
+
+
+def verify_receipt(
+    receipt: receipt_pb2.Receipt, *, log_origin: str, log_key: bytes
+) -> VerifiedReceipt:
+    """Checks signature and inclusion.
+
+    Raises:
+        ReceiptInvalid: Anything does not fit; the text says what.
+    """
+    try:
+        head, note = receipt.proof.split("\n\n", 1)
+        header, index_line, *path_lines = head.split("\n")
+        index = int(index_line.removeprefix("index "))
+        path = [base64.b64decode(line, validate=True) for line in path_lines]
+    except (ValueError, binascii.Error) as error:
+        raise ReceiptInvalid("the proof is not a C2SP tlog-proof") from error
+    if header != _PROOF_HEADER or index_line != f"index {index}":
+        raise ReceiptInvalid("the proof is not a C2SP tlog-proof")
+    checkpoint = open_checkpoint(note, log_origin=log_origin, log_key=log_key)
+    leaf = hashlib.sha256(b"\x00" + receipt.entry).digest()
+    if _root_of(leaf, index, checkpoint.size, path) != checkpoint.root:
+        raise ReceiptInvalid("the entry is not in the log that the checkpoint signs")
+    return VerifiedReceipt(bytes(receipt.entry), index, checkpoint)
+
+
+def open_checkpoint(note: str, *, log_origin: str, log_key: bytes) -> Checkpoint:
+    """Verifies a C2SP checkpoint.
+
+    Raises:
+        ReceiptInvalid: Another log, another key, or damaged.
+    """
+    text, separator, signatures = note.partition("\n\n")
+    body = text + "\n"
+    lines = text.split("\n")
+    if not separator or len(lines) != 3 or lines[0] != log_origin:  # noqa: PLR2004
+        raise ReceiptInvalid("the checkpoint is not of this log")
+    signature = _signature_of(signatures, log_origin, log_key)
+    try:
+        Ed25519PublicKey.from_public_bytes(log_key).verify(signature, body.encode())
+        size, root = int(lines[1]), base64.b64decode(lines[2], validate=True)
+    except (InvalidSignature, ValueError, binascii.Error) as error:
+        raise ReceiptInvalid("the checkpoint's signature does not verify") from error
+    return Checkpoint(size, root)
+
+
+def _signature_of(signatures: str, log_origin: str, log_key: bytes) -> bytes:
+    """Returns the signature made with the pinned key; others are ignored."""
+    named = log_origin.encode() + b"\n" + _ED25519 + log_key
+    key_id = hashlib.sha256(named).digest()[:_KEY_ID_BYTES]
+    for line in signatures.split("\n"):
+        prefix = f"\u2014 {log_origin} "
+        if not line.startswith(prefix):
+            continue
+        try:
+            blob = base64.b64decode(line.removeprefix(prefix), validate=True)
+        except binascii.Error:
+            continue
+        if blob[:_KEY_ID_BYTES] == key_id:
+            return blob[_KEY_ID_BYTES:]
+    raise ReceiptInvalid("the checkpoint is not signed with the pinned log key")
+
+
+def _root_of(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """Recomputes the root from a leaf and its path (RFC 9162 section 2.1.3.2)."""
+    if not 0 <= index < size:
+        raise ReceiptInvalid("the proof's index lies outside the log")
+    node, last, current = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            raise ReceiptInvalid("the proof is longer than the tree is high")
+        if node & 1 or node == last:
+            current = hashlib.sha256(b"\x01" + sibling + current).digest()
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            current = hashlib.sha256(b"\x01" + current + sibling).digest()
+        node, last = node >> 1, last >> 1
+    if last != 0:
+        raise ReceiptInvalid("the proof is shorter than the tree is high")
+    return current
+
+
+class LogMemory:
+    """Remembers the highest checkpoint and notices a log that goes backwards."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._highest = Checkpoint(0, b"")
+
+    @property
+    def highest(self) -> Checkpoint:
+        """The largest checkpoint seen."""
+        return self._highest
+
+    def accept(self, checkpoint: Checkpoint, *, size_before_call: int) -> None:
+        """Takes the checkpoint of a call that began when the log had this size.
+
+        Answers may overtake each other, so only what was known when the call began
+        counts as "before".
+
+        Raises:
+            LogRollback: Smaller than the log was before the call, or another root at
+                a size already seen.
+        """
+        with self._lock:
+            if checkpoint.size < size_before_call:
+                raise LogRollback(
+                    f"the log had {size_before_call} entries and now claims "
+                    f"{checkpoint.size}"
+                )
+            if checkpoint.size == self._highest.size and checkpoint != self._highest:
+                raise LogRollback(
+                    f"two different logs of {checkpoint.size} entries are signed"
+                )
+            if checkpoint.size > self._highest.size:
+                self._highest = checkpoint
