@@ -1,0 +1,202 @@
+"""``bailee init``: everything a first gateway needs, in a new folder.
+
+It builds beside the folder and renames at the end: a folder that exists is complete,
+and nothing is ever overwritten.
+"""
+
+import asyncio
+import secrets
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from bailee import Bundle
+
+from gateway.app import open_keys, open_storage
+from gateway.audit.checkpoint import origin_of
+from gateway.audit.entry import Entry, EntryType
+from gateway.cli.certificates import Authority, Issued
+from gateway.config import FILE_NAME, Settings
+from gateway.key_providers.file import FileKeyProvider
+from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
+from gateway.policy.versions import NEWEST
+from gateway.storage.unit import SqliteUnit
+from gateway.words.callers import Caller, Role
+from gateway.words.identifiers import GATEWAY, ProcessorAccountId, read_merchant_id
+from gateway.words.lifecycles import MerchantState
+
+_BILLING_ROLES: Final = frozenset({Role.TOKENIZE, Role.PAY, Role.REFUND, Role.READ})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions:
+    """What to make. The defaults give a gateway on this machine with the simulator."""
+
+    listen: str = "127.0.0.1:7443"
+    hosts: Sequence[str] = ("localhost", "127.0.0.1")
+    merchant: str = "shop"
+    caller: str = "billing"
+    stripe_key_file: Path | None = None
+    passphrase_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """Where things are."""
+
+    folder: Path
+    bundle: Path
+    vault_id: str = field(default="")
+
+
+class InitRefused(Exception):
+    """Nothing was made; the text says why."""
+
+
+def create_gateway(folder: Path, options: InitOptions, now: datetime) -> Created:
+    """Makes a gateway in a new folder.
+
+    Raises:
+        InitRefused: The folder exists, or a Stripe key is not one.
+    """
+    if folder.exists():
+        raise InitRefused(f"{folder} exists; bailee init never overwrites")
+    stripe_key = _read_stripe_key(options.stripe_key_file)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
+    building.mkdir(mode=0o700)
+    try:
+        vault_id = _build(building, options, stripe_key, now)
+        building.rename(folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    bundle = folder / "bundles" / options.caller
+    return Created(folder=folder, bundle=bundle, vault_id=vault_id)
+
+
+def _build(folder: Path, options: InitOptions, stripe_key: str, now: datetime) -> str:
+    vault_id = f"{options.hosts[0]}/vault-{secrets.token_hex(8)}"
+    passphrase = None
+    if options.passphrase_file is not None:
+        passphrase = options.passphrase_file.read_bytes().rstrip(b"\r\n")
+    FileKeyProvider.create(folder / "keyring", vault_id, now, passphrase=passphrase)
+    _write(folder / FILE_NAME, _config_text(options).encode())
+    if stripe_key:
+        _write(folder / "credentials" / "stripe.key", stripe_key.encode(), secret=True)
+    billing = Authority.create("Bailee billing callers", now)
+    operators = Authority.create("Bailee operators", now)
+    _write_pair(folder / "ca" / "billing-ca", billing.pem)
+    _write_pair(folder / "ca" / "operator-ca", operators.pem)
+    _write_pair(folder / "tls" / "server", billing.issue_server(options.hosts, now))
+    spiffe_id = f"spiffe://{options.hosts[0]}/caller/{options.caller}"
+    settings = Settings.read(folder)
+    settings.path("database").parent.mkdir(mode=0o700)
+    asyncio.run(_fill_database(settings, options, spiffe_id, now))
+    keys = open_keys(settings)
+    issued = billing.issue_caller(spiffe_id, now)
+    port = options.listen.rpartition(":")[2]
+    merchant = read_merchant_id(options.merchant)
+    Bundle(
+        address=f"{options.hosts[0]}:{port}",
+        vault_id=vault_id,
+        merchant=options.merchant,
+        identity_key=keys.identity_public_key,
+        log_key=keys.log_public_key,
+        log_origin=origin_of(vault_id, merchant, 1),
+        ca_certificate=billing.pem.certificate,
+        client_certificate=issued.certificate,
+        client_key=issued.key,
+    ).write(folder / "bundles" / options.caller)
+    return vault_id
+
+
+async def _fill_database(
+    settings: Settings, options: InitOptions, spiffe_id: str, now: datetime
+) -> None:
+    merchant_id = read_merchant_id(options.merchant)
+    merchant = Merchant(
+        merchant_id=merchant_id,
+        state=MerchantState.ACTIVE,
+        policy_version=NEWEST.number,
+        created_at=now,
+    )
+    accounts = [_account("simulator", "simulator", Environment.TEST, now)]
+    if options.stripe_key_file is not None:
+        key = options.stripe_key_file.read_text("utf-8")
+        mode = Environment.LIVE if "_live_" in key else Environment.TEST
+        accounts = [_account("stripe", "stripe", mode, now)]
+    caller = Caller(
+        spiffe_id=spiffe_id, roles=_BILLING_ROLES, merchants=frozenset({merchant_id})
+    )
+    started = Entry(
+        type=EntryType.LOG_STARTED, merchant=merchant_id, at=now, caller="bailee init"
+    )
+
+    def add_merchant(unit: SqliteUnit) -> None:
+        unit.merchants.add(merchant)
+        for account in accounts:
+            unit.merchants.add_account(account)
+        unit.log.append(started)
+
+    storage = open_storage(settings, open_keys(settings))
+    try:
+        await storage.commit(merchant_id, add_merchant)
+        await storage.commit(GATEWAY, lambda unit: unit.callers.put(caller))
+    finally:
+        await storage.close()
+
+
+def _account(
+    name: str, processor: str, environment: Environment, now: datetime
+) -> ProcessorAccount:
+    return ProcessorAccount(
+        account_id=ProcessorAccountId(name),
+        processor=processor,
+        environment=environment,
+        external_account="",
+        created_at=now,
+    )
+
+
+def _config_text(options: InitOptions) -> str:
+    lines = [
+        "# Settings of this gateway. docs/operations.md describes each.",
+        f'listen = "{options.listen}"',
+        f"simulator = {'false' if options.stripe_key_file else 'true'}",
+    ]
+    if options.passphrase_file is not None:
+        lines.append(f'keyring_passphrase_file = "{options.passphrase_file.resolve()}"')
+    return "\n".join(lines) + "\n"
+
+
+def _read_stripe_key(file: Path | None) -> str:
+    if file is None:
+        return ""
+    key = file.read_text("utf-8").strip()
+    if not key.startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
+        raise InitRefused(f"{file} does not hold a Stripe secret or restricted key")
+    return key
+
+
+def _write_pair(stem: Path, issued: Issued) -> None:
+    _write(stem.with_name(f"{stem.name}.pem"), issued.certificate)
+    _write(stem.with_name(f"{stem.name}-key.pem"), issued.key, secret=True)
+
+
+def _write(file: Path, content: bytes, *, secret: bool = False) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.touch(mode=0o600 if secret else 0o644, exist_ok=False)
+    file.write_bytes(content)
+
+
+def free_port() -> int:
+    """Returns a loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,88 @@
+"""The settings of one gateway, from ``bailee.toml`` and ``BAILEE_…`` variables.
+
+Invariants:
+  * A path that is not absolute is taken from the folder of ``bailee.toml``.
+  * No secret is a setting: secrets live in files that only the gateway's user can read.
+  * An unknown setting is refused, so that a typing error cannot pass unnoticed.
+
+docs/operations.md describes each setting.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+FILE_NAME: Final = "bailee.toml"
+
+
+class ConfigInvalid(Exception):
+    """A setting is missing or wrong; the text says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """Every setting, with its safe default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BAILEE_",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    folder: Path = Field(exclude=True)
+    listen: str = Field("127.0.0.1:7443", pattern=r"^[^\s]+:\d{1,5}$")
+    accept_plain_cards: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    database: Path = Path("data/bailee.db")
+    keyring: Path = Path("keyring")
+    keyring_passphrase_file: Path | None = None
+    tls_certificate: Path = Path("tls/server.pem")
+    tls_key: Path = Path("tls/server-key.pem")
+    billing_ca: Path = Path("ca/billing-ca.pem")
+    credentials: Path = Path("credentials")
+    simulator: bool = False
+    simulator_url: str = ""
+    simulator_ledger: Path = Path("data/simulator-ledger.jsonl")
+    stripe_url: str = ""
+    processor_deadline_seconds: float = Field(20.0, gt=0, le=80)
+    settle_interval_seconds: float = Field(5.0, gt=0, le=3600)
+    stop_grace_seconds: float = Field(25.0, ge=0, le=600)
+    callers_refresh_seconds: float = Field(2.0, gt=0, le=60)
+
+    def path(self, name: str) -> Path:
+        """Returns a path setting, made absolute."""
+        value: Path = getattr(self, name)
+        return self.folder / value
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads ``bailee.toml`` in the folder; variables win over the file.
+
+        Raises:
+            ConfigInvalid: Missing, not TOML, or a setting is unknown or wrong.
+        """
+        file = folder / FILE_NAME
+        try:
+            values: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigInvalid(
+                f"{file} does not exist; make a gateway with: bailee init {folder}"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigInvalid(f"{file} is not TOML: {error}") from error
+        for name in cls.model_fields:
+            variable = f"BAILEE_{name.upper()}"
+            if variable in os.environ and name != "folder":
+                values[name] = os.environ[variable]
+        try:
+            return cls(**values, folder=folder.resolve())
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+                for item in error.errors(include_input=False)
+            )
+            raise ConfigInvalid(f"{file}: {problems}") from error
