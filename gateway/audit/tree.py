@@ -106,7 +106,7 @@ def find_among(frontier: Frontier, nodes: Sequence[Node]) -> FindNode:
 
 
 def range_root(begin: int, end: int, node: FindNode) -> bytes:
-    """Returns the hash of the leaves ``begin`` to ``end``, of which begin is aligned."""
+    """Returns the hash of the leaves ``begin`` to ``end``; begin is aligned."""
     width = end - begin
     if width & (width - 1) == 0 and begin % width == 0:
         level = width.bit_length() - 1
