@@ -1,0 +1,10 @@
+"""Runs migrations on the connection that schema.py opened."""
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()
