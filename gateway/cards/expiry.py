@@ -24,9 +24,9 @@ class Expiry:
 
     def __post_init__(self) -> None:
         if not 1 <= self.month <= 12:  # noqa: PLR2004 - months
-            raise CardInvalid("expiry_month", "is not 1 to 12")
+            raise CardInvalid("card.expiry_month", "is not 1 to 12")
         if not 2000 <= self.year <= 2099:  # noqa: PLR2004 - what two digits can print
-            raise CardInvalid("expiry_year", "is not four digits of this century")
+            raise CardInvalid("card.expiry_year", "is not four digits of this century")
 
     @property
     def ends_at(self) -> datetime:
@@ -43,6 +43,6 @@ class Expiry:
             CardInvalid: It lies further ahead than any card is issued for.
         """
         if now >= self.ends_at:
-            raise CardExpired("expiry_year", "lies in the past")
+            raise CardExpired("card.expiry_year", "lies in the past")
         if self.year > now.year + _YEARS_AHEAD_MAX:
-            raise CardInvalid("expiry_year", "is too far in the future")
+            raise CardInvalid("card.expiry_year", "is too far in the future")

@@ -12,13 +12,17 @@ _LENGTHS: Final = (3, 4)
 
 
 class SecurityCode:
-    """Three or four ASCII digits that leave only through ``reveal()``."""
+    """Three or four ASCII digits that leave only through ``reveal()``.
+
+    Raises:
+        CardInvalid: Anything else. ``Brand.check_security_code`` knows which of both.
+    """
 
     __slots__ = ("_digits",)
 
-    def __init__(self, digits: str) -> None:
+    def __init__(self, digits: str, *, field: str = "card.security_code") -> None:
         if not (digits.isascii() and digits.isdigit() and len(digits) in _LENGTHS):
-            raise CardInvalid("security_code", "is not three or four digits")
+            raise CardInvalid(field, "is not three or four digits")
         self._digits = digits
 
     def reveal(self) -> str:

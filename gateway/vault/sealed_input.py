@@ -1,0 +1,217 @@
+"""Opening what a caller sealed, and checking what was inside.
+
+Invariants:
+  * Every failure of an envelope is the same ``SealedCardRejected``: tampered, foreign,
+    stale, unknown key and wrong content are not told apart.
+  * What the envelope holds is checked only after it opened; then errors name the field.
+  * No error holds a value from the envelope.
+
+The format is documented in proto/bailee/v1/card.proto.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gateway.cards.details import BILLING_LENGTHS, BillingDetails, CardDetails
+from gateway.cards.expiry import Expiry
+from gateway.cards.pan import Pan
+from gateway.cards.security_code import SecurityCode
+from gateway.errors import CardInvalid, PlainCardRefused, SealedCardRejected
+from gateway.keys.ports import KeyProvider
+from gateway.words.length_prefix import join_parts
+from gateway.words.identifiers import MerchantId, RequestId
+
+CARD_LABEL: Final = "bailee-card/v1"
+SECURITY_CODE_LABEL: Final = "bailee-security-code/v1"
+SUITE_NAME: Final = "X25519-HKDF_SHA256-AES256GCM"
+LUHN_NOT_CHECKED: Final = "LUHN_NOT_CHECKED"
+
+_PLAINTEXT_BYTES_MAX: Final = 4096
+_AGE_MAX: Final = timedelta(minutes=10)
+# Clocks differ; a caller's may be a little ahead.
+_AHEAD_MAX: Final = timedelta(minutes=1)
+_CARD_KEYS: Final = {"number", "expiry_month", "expiry_year", "sealed_at"}
+_CARD_OPTIONAL: Final = {"security_code", "billing"}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedForm:
+    """An envelope as it came."""
+
+    key_id: str
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainForm:
+    """A card in clear as it came; taken only where the operator allows it."""
+
+    number: str = field(repr=False)
+    expiry_month: int = field(repr=False)
+    expiry_year: int = field(repr=False)
+    security_code: str = field(default="", repr=False)
+    billing: BillingDetails = field(default_factory=BillingDetails, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedCard:
+    """A card that passed every check. The security code stays inside this call."""
+
+    details: CardDetails
+    security_code: SecurityCode | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeContext:
+    """The one call that an envelope was made for."""
+
+    merchant: MerchantId
+    rpc: str
+    request_id: RequestId
+    item: int = 0
+
+
+def seal_info(
+    label: str, vault_id: str, key_id: str, context: EnvelopeContext
+) -> bytes:
+    """Returns the HPKE ``info`` that binds an envelope to its call."""
+    return join_parts(
+        label,
+        SUITE_NAME,
+        vault_id,
+        context.merchant,
+        key_id,
+        context.rpc,
+        context.request_id,
+        str(context.item),
+    )
+
+
+class SealedInput:
+    """Opens cards and security codes."""
+
+    def __init__(self, *, provider: KeyProvider, accept_plain_cards: bool) -> None:
+        self._provider = provider
+        self._accept_plain_cards = accept_plain_cards
+
+    def open_card(
+        self,
+        form: SealedForm | PlainForm,
+        context: EnvelopeContext,
+        now: datetime,
+    ) -> ReceivedCard:
+        """Returns the card, checked.
+
+        Raises:
+            SealedCardRejected: The envelope does not open for this call, or is stale.
+            PlainCardRefused: A card in clear, and the gateway takes sealed ones only.
+            CardInvalid: Number, expiry, security code or billing cannot be right.
+            CardExpired: The card's last month has ended.
+        """
+        if isinstance(form, SealedForm):
+            content = self._open(CARD_LABEL, form, context, now)
+            form = _read_card(content)
+        elif not self._accept_plain_cards:
+            raise PlainCardRefused
+        number = Pan(form.number)
+        expiry = Expiry(form.expiry_month, form.expiry_year)
+        expiry.check(now)
+        code = None
+        if form.security_code:
+            code = SecurityCode(form.security_code)
+            number.brand.check_security_code(code)
+        return ReceivedCard(
+            details=CardDetails(number=number, expiry=expiry, billing=form.billing),
+            security_code=code,
+            warnings=() if number.passes_luhn else (LUHN_NOT_CHECKED,),
+        )
+
+    def open_security_code(
+        self, form: SealedForm, context: EnvelopeContext, now: datetime
+    ) -> SecurityCode:
+        """Returns a security code that was collected again.
+
+        Raises:
+            SealedCardRejected: The envelope does not open for this call, or is stale.
+            CardInvalid: Not three or four digits.
+        """
+        content = self._open(SECURITY_CODE_LABEL, form, context, now)
+        if set(content) != {"security_code", "sealed_at"}:
+            raise SealedCardRejected
+        return SecurityCode(_text(content, "security_code"))
+
+    def _open(
+        self, label: str, form: SealedForm, context: EnvelopeContext, now: datetime
+    ) -> Mapping[str, Any]:
+        info = seal_info(label, self._provider.vault_id, form.key_id, context)
+        plain = self._provider.open_sealed(form.key_id, form.ciphertext, info, now)
+        content = _read_json(plain)
+        sealed_at = _read_time(_text(content, "sealed_at"))
+        if not now - _AGE_MAX <= sealed_at <= now + _AHEAD_MAX:
+            raise SealedCardRejected
+        return content
+
+
+def _read_json(plain: bytes) -> Mapping[str, Any]:
+    """Returns the object; the sender's wrong JSON is a rejected envelope."""
+    if len(plain) > _PLAINTEXT_BYTES_MAX:
+        raise SealedCardRejected
+    try:
+        content = json.loads(plain, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        # "from None": the error's text quotes what it could not read.
+        raise SealedCardRejected from None
+    if not isinstance(content, dict):
+        raise SealedCardRejected
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _read_card(content: Mapping[str, Any]) -> PlainForm:
+    keys = set(content)
+    if not _CARD_KEYS <= keys <= _CARD_KEYS | _CARD_OPTIONAL:
+        raise SealedCardRejected
+    billing = content.get("billing", {})
+    if not isinstance(billing, dict) or not billing.keys() <= BILLING_LENGTHS.keys():
+        raise SealedCardRejected
+    return PlainForm(
+        number=_text(content, "number"),
+        expiry_month=_integer(content, "expiry_month"),
+        expiry_year=_integer(content, "expiry_year"),
+        security_code=_text(content, "security_code", default=""),
+        billing=BillingDetails(**{name: _text(billing, name) for name in billing}),
+    )
+
+
+def _text(content: Mapping[str, Any], name: str, *, default: str | None = None) -> str:
+    value = content.get(name, default)
+    if not isinstance(value, str):
+        raise SealedCardRejected
+    return value
+
+
+def _integer(content: Mapping[str, Any], name: str) -> int:
+    value = content.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise CardInvalid(f"card.{name}", "is not a whole number")
+    return value
+
+
+def _read_time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SealedCardRejected from None
+    if moment.tzinfo is None:
+        raise SealedCardRejected
+    return moment
