@@ -4,28 +4,14 @@
 is told to stop.
 """
 
-import asyncio
 import logging
-import signal
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from importlib.metadata import version
-from typing import Final, Self
-
-import grpc.aio
+from typing import Final
 
 from gateway.config import Settings
-from gateway.errors import ProcessorAccountNotFound
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
-from gateway.keys.hierarchy import KeyHierarchy
-from gateway.logs import configure_logs
-from gateway.merchants.ports import ProcessorAccount
-from gateway.payments.processor import Processor
 from gateway.storage.engine import SqliteStorage
-from gateway.words.clock import Clock, SystemClock
 
 _log: Final = logging.getLogger(__name__)
 

@@ -1,18 +1,9 @@
 """``bailee audit``: checking and exporting a merchant's log without the gateway."""
 
-import asyncio
-import base64
-import binascii
 from pathlib import Path
 from typing import Final
 
-from gateway.app import open_keys, open_storage
-from gateway.audit.checkpoint import origin_of, verifier_key
-from gateway.audit.export import write_export
-from gateway.audit.verify import LogBroken, verify_export, verify_log
-from gateway.config import Settings
-from gateway.errors import GatewayError
-from gateway.words.identifiers import MerchantId, read_merchant_id
+from gateway.audit.verify import LogBroken, verify_export
 
 VERIFIER_KEY_FILE: Final = "verifier-key.txt"
 

@@ -42,7 +42,7 @@ _ALLOWED: Final = Decision(allowed=True, rule="granted")
 _ERASURE: Final = Decision(allowed=True, rule="erasure-always")
 
 
-def decide(  # noqa: PLR0911, PLR0913 - a table of rules, each with its own answer
+def decide(  # noqa: PLR0911 - a table of rules, each with its own answer
     *,
     verb: Verb,
     purpose: Purpose,

@@ -21,8 +21,8 @@ from gateway.cards.pan import Pan
 from gateway.cards.security_code import SecurityCode
 from gateway.errors import CardInvalid, PlainCardRefused, SealedCardRejected
 from gateway.keys.ports import KeyProvider
-from gateway.words.length_prefix import join_parts
 from gateway.words.identifiers import MerchantId, RequestId
+from gateway.words.length_prefix import join_parts
 
 CARD_LABEL: Final = "bailee-card/v1"
 SECURITY_CODE_LABEL: Final = "bailee-security-code/v1"

@@ -1,6 +1,7 @@
 """Brands: published test numbers, the traps of overlapping ranges, the table's form."""
 
 import pytest
+
 from gateway.cards.brands import UNKNOWN, brand_named, brands, detect_brand
 from gateway.cards.pan import Pan
 from gateway.cards.security_code import SecurityCode

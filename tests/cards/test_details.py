@@ -3,6 +3,7 @@
 from dataclasses import asdict, fields
 
 import pytest
+
 from gateway.cards.details import BILLING_LENGTHS, BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from gateway.cards.expiry import Expiry
-from gateway.errors import CardExpired, CardInvalid
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway.cards.expiry import Expiry
+from gateway.errors import CardExpired, CardInvalid
 
 MOMENT = timedelta(microseconds=1)
 

@@ -1,9 +1,10 @@
 """The check digit."""
 
 import pytest
-from gateway.cards.luhn import passes_luhn
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway.cards.luhn import passes_luhn
 
 
 def with_check_digit(body):

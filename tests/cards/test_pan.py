@@ -6,11 +6,12 @@ import pickle
 import traceback
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.cards.pan import Pan
 from gateway.cards.security_code import SecurityCode
 from gateway.errors import CardInvalid
-from hypothesis import given
-from hypothesis import strategies as st
 
 NUMBER = "4242424242424242"
 UNIONPAY_WITHOUT_CHECK_DIGIT = "6200000000000001"
