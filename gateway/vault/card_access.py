@@ -14,13 +14,23 @@ No durable intent, no unwrap.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gateway.audit.entry import Decision as AuditDecision
+from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
-from gateway.cards.details import BillingDetails
+from gateway.cards.details import BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
+from gateway.errors import CardTokenNotFound, IntegrityViolation, InvariantBroken
+from gateway.keys.hierarchy import KeyHierarchy
 from gateway.merchants.ports import ProcessorAccount
+from gateway.policy.decide import Decision, decide
+from gateway.policy.versions import PolicyVersion, version_numbered
+from gateway.vault import envelope
+from gateway.vault.card_record import decode_details
 from gateway.vault.ports import (
+    CardField,
     CardRecipient,
+    KeyKind,
     SealedReference,
     StoredCard,
     VaultUnit,
@@ -87,15 +97,56 @@ class OpenedCard:
 
 
 class CardAccess:
-    """Decides, records and opens. (The body is being written.)"""
+    """Decides, records and opens."""
+
+    def __init__(self, *, hierarchy: KeyHierarchy, vault_id: str) -> None:
+        self._hierarchy = hierarchy
+        self._vault_id = vault_id
 
     def intend(self, unit: VaultUnit, use: Use) -> Intent | Denial:
         """Decides and appends the intent, or the denial, in the caller's unit.
 
         Raises:
             CardTokenNotFound: No such token for this merchant.
+            MerchantNotFound: No such merchant.
         """
-        raise NotImplementedError
+        card = unit.cards.lock(use.token)
+        if card is None:
+            raise CardTokenNotFound
+        merchant = unit.merchants.get()
+        policy = version_numbered(merchant.policy_version)
+        card_key = unit.cards.find_key(use.token, KeyKind.CARD, use.purpose)
+        reference_key = unit.cards.find_key(use.token, KeyKind.REFERENCE, use.purpose)
+        decision = decide(
+            verb=use.verb,
+            purpose=use.purpose,
+            granted=card_key is not None and card.mandate.grants(use.purpose, use.at),
+            in_policy=use.purpose in policy.purposes,
+            merchant=merchant.state,
+            card=card.state,
+        )
+        if not decision.allowed:
+            entry = _entry(EntryType.USE_DENIED, use, decision, policy)
+            return Denial(rule=decision.rule, appended=unit.log.append(entry))
+        if card_key is None or reference_key is None:
+            # No copy of the keys exists for this purpose: whatever the decision was,
+            # nothing can open the card (I3).
+            denied = Decision(allowed=False, rule="no-key-for-purpose")
+            entry = _entry(EntryType.USE_DENIED, use, denied, policy)
+            return Denial(rule=denied.rule, appended=unit.log.append(entry))
+        reference = None
+        if use.account is not None:
+            account_id = use.account.account_id
+            reference = unit.cards.find_reference(use.token, account_id)
+        entry = _entry(EntryType.USE_INTENT, use, decision, policy)
+        return Intent(
+            use=use,
+            card=card,
+            card_key=card_key,
+            reference_key=reference_key,
+            reference=reference,
+            appended=unit.log.append(entry),
+        )
 
     async def open_card(self, intent: Intent, recipient: CardRecipient) -> OpenedCard:
         """Returns the fields that the recipient declared.
@@ -104,8 +155,17 @@ class CardAccess:
             InvariantBroken: The intent is not durable, or the recipient did not
                 declare the purpose.
             IntegrityViolation: The stored bytes are damaged or foreign.
+            KeyUnavailable: The key provider did not answer.
         """
-        raise NotImplementedError
+        _check_recipient(intent, recipient)
+        if intent.card.sealed is None:
+            raise IntegrityViolation
+        data_key = await self._unwrap(intent, intent.card_key)
+        aad = envelope.card_aad(self._vault_id, intent.use.merchant, intent.card)
+        details = decode_details(
+            envelope.open_sealed(data_key, intent.card.sealed, aad)
+        )
+        return _only_declared(details, recipient)
 
     async def open_reference(
         self, intent: Intent, recipient: CardRecipient
@@ -114,10 +174,104 @@ class CardAccess:
 
         The card itself stays shut. Raises as ``open_card``.
         """
-        raise NotImplementedError
+        _check_recipient(intent, recipient)
+        reference = intent.reference
+        if reference is None:
+            return None
+        data_key = await self._unwrap(intent, intent.reference_key)
+        aad = self._reference_aad(intent, reference.account_id, reference.generation)
+        return envelope.open_sealed(data_key, reference.sealed, aad)
 
     async def seal_reference(
         self, intent: Intent, account_id: ProcessorAccountId, reference: bytes
     ) -> SealedReference:
         """Seals a credential reference for storing in a later unit."""
-        raise NotImplementedError
+        if not intent.appended.is_durable:
+            raise InvariantBroken
+        data_key = await self._unwrap(intent, intent.reference_key)
+        generation = intent.reference.generation + 1 if intent.reference else 1
+        aad = self._reference_aad(intent, account_id, generation)
+        return SealedReference(
+            account_id=account_id,
+            generation=generation,
+            sealed=envelope.seal(data_key, reference, aad),
+        )
+
+    async def _unwrap(self, intent: Intent, key: WrappedDataKey) -> bytes:
+        """Unwraps one copy with the one wrapping key that it names."""
+        merchant = intent.use.merchant
+        wrapping = await self._hierarchy.wrapping_key_by_id(
+            merchant, key.wrapping_key_id
+        )
+        if wrapping.purpose is not intent.use.purpose:
+            raise IntegrityViolation
+        context = envelope.data_key_context(
+            self._vault_id, merchant, intent.card, key.kind
+        )
+        return wrapping.unwrap(key.wrapped, context)
+
+    def _reference_aad(
+        self, intent: Intent, account_id: ProcessorAccountId, generation: int
+    ) -> bytes:
+        return envelope.reference_aad(
+            self._vault_id, intent.use.merchant, intent.card, account_id, generation
+        )
+
+
+def _check_recipient(intent: Intent, recipient: CardRecipient) -> None:
+    """Refuses before anything is unwrapped."""
+    if not intent.appended.is_durable:
+        raise InvariantBroken
+    account = intent.use.account
+    if account is None or account.processor != recipient.name:
+        raise InvariantBroken
+    if intent.use.purpose not in recipient.purposes:
+        raise InvariantBroken
+
+
+def _only_declared(details: CardDetails, recipient: CardRecipient) -> OpenedCard:
+    """Leaves out every field that the recipient did not declare."""
+    fields = frozenset(recipient.fields)
+    full, address = details.billing, CardField.BILLING_ADDRESS in fields
+    billing = BillingDetails(
+        name=full.name if CardField.BILLING_NAME in fields else "",
+        line1=full.line1 if address else "",
+        line2=full.line2 if address else "",
+        city=full.city if address else "",
+        region=full.region if address else "",
+        postal_code=full.postal_code if address else "",
+        country=full.country if address else "",
+        email=full.email if CardField.BILLING_EMAIL in fields else "",
+        phone=full.phone if CardField.BILLING_PHONE in fields else "",
+    )
+    return OpenedCard(
+        number=details.number if CardField.NUMBER in fields else None,
+        expiry=details.expiry if CardField.EXPIRY in fields else None,
+        billing=billing if billing != BillingDetails() else None,
+    )
+
+
+def _entry(
+    kind: EntryType, use: Use, decision: Decision, policy: PolicyVersion
+) -> Entry:
+    allowed = AuditDecision.ALLOWED if decision.allowed else AuditDecision.DENIED
+    account = use.account
+    return Entry(
+        type=kind,
+        merchant=use.merchant,
+        at=use.at,
+        caller=use.caller,
+        request_id=use.request_id,
+        action=use.verb.value,
+        purpose=use.purpose,
+        policy_version=policy.number,
+        policy_sha256=policy.sha256,
+        decision=allowed,
+        rule=decision.rule,
+        payment=use.payment,
+        processor_account=account and account.account_id,
+        environment=account and account.environment.value,
+        amount=use.amount,
+        card=use.token,
+        card_salt=use.card_salt,
+    )

@@ -1,0 +1,43 @@
+"""The bytes of a card's details before they are sealed: JSON with a version."""
+
+import json
+from dataclasses import asdict
+from typing import Final
+
+from gateway.cards.details import BillingDetails, CardDetails
+from gateway.cards.expiry import Expiry
+from gateway.cards.pan import Pan
+from gateway.errors import IntegrityViolation
+
+_VERSION: Final = 1
+
+
+def encode_details(details: CardDetails) -> bytes:
+    """Returns number, expiry and the given billing details."""
+    billing = {name: text for name, text in asdict(details.billing).items() if text}
+    return json.dumps(
+        {
+            "v": _VERSION,
+            "number": details.number.reveal(),
+            "month": details.expiry.month,
+            "year": details.expiry.year,
+            "billing": billing,
+        },
+        separators=(",", ":"),
+    ).encode()
+
+
+def decode_details(content: bytes) -> CardDetails:
+    """Reads what ``encode_details`` made.
+
+    Raises:
+        IntegrityViolation: Of a version that this software does not know.
+    """
+    facts = json.loads(content)
+    if facts.get("v") != _VERSION:
+        raise IntegrityViolation
+    return CardDetails(
+        number=Pan.restore(facts["number"]),
+        expiry=Expiry(facts["month"], facts["year"]),
+        billing=BillingDetails(**facts["billing"]),
+    )

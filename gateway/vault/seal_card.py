@@ -1,0 +1,161 @@
+"""Turning a received card into rows: sealed details and wrapped data keys.
+
+Invariant (I3): the card key is wrapped for each granted purpose, the reference key for
+those and for erasure, and neither for anything else. For a purpose that was not granted
+no wrapped copy exists.
+"""
+
+import os
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from gateway.audit.entry import Entry, EntryType
+from gateway.audit.ports import Appended
+from gateway.keys.hierarchy import KeyHierarchy
+from gateway.keys.ports import KeyProvider
+from gateway.policy.mandate import Mandate
+from gateway.policy.versions import version_numbered
+from gateway.unit_of_work import Storage
+from gateway.vault import envelope
+from gateway.vault.card_record import encode_details
+from gateway.vault.fingerprint import expiry_fingerprint, number_fingerprint
+from gateway.vault.ports import KeyKind, StoredCard, VaultUnit, WrappedDataKey
+from gateway.vault.sealed_input import ReceivedCard
+from gateway.words.identifiers import CardTokenName, MerchantId, RequestId, new_name
+from gateway.words.lifecycles import CardState
+from gateway.words.purposes import Purpose
+
+_SALT_BYTES: Final = 16
+_FIRST_GENERATION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCard:
+    """A card to keep, whose it is, and who brought it."""
+
+    merchant: MerchantId
+    received: ReceivedCard = field(repr=False)
+    customer_reference: str
+    mandate: Mandate
+    caller: str
+    request_id: RequestId
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCard:
+    """Everything that one unit needs to store a card."""
+
+    stored: StoredCard
+    keys: tuple[WrappedDataKey, ...] = field(repr=False)
+    entry: Entry
+
+    def add(self, unit: VaultUnit) -> Appended:
+        """Stores the card and appends its entry, in the caller's unit."""
+        unit.cards.add(self.stored, self.keys)
+        return unit.log.append(self.entry)
+
+
+class SealCard:
+    """Prepares cards outside any unit: it draws entropy and uses keys."""
+
+    def __init__(
+        self,
+        *,
+        provider: KeyProvider,
+        hierarchy: KeyHierarchy,
+        storage: Storage[VaultUnit],
+    ) -> None:
+        self._provider = provider
+        self._hierarchy = hierarchy
+        self._storage = storage
+        self._fingerprint_keys: dict[MerchantId, bytes] = {}
+
+    async def prepare(self, new: NewCard) -> PreparedCard:
+        """Returns the rows and the entry of a new card.
+
+        Raises:
+            MerchantNotFound: No such merchant.
+            KeyUnavailable: The key provider did not answer.
+        """
+        merchant = await self._storage.read(
+            new.merchant, lambda unit: unit.merchants.get()
+        )
+        policy = version_numbered(merchant.policy_version)
+        details = new.received.details
+        key = self._fingerprint_key(new.merchant)
+        number = number_fingerprint(key, details.number)
+        card = StoredCard(
+            token=CardTokenName(new_name("card")),
+            customer_reference=new.customer_reference,
+            state=CardState.ACTIVE,
+            brand=details.number.brand.id,
+            last_four=details.number.last_four,
+            expiry=details.expiry,
+            mandate=new.mandate,
+            policy_version=policy.number,
+            generation=_FIRST_GENERATION,
+            created_at=new.now,
+            number_fingerprint=number,
+            expiry_fingerprint=expiry_fingerprint(key, number, details.expiry),
+        )
+        entropy = os.urandom(2 * envelope.DATA_KEY_BYTES + _SALT_BYTES)
+        card_key = entropy[: envelope.DATA_KEY_BYTES]
+        reference_key = entropy[envelope.DATA_KEY_BYTES : 2 * envelope.DATA_KEY_BYTES]
+        aad = envelope.card_aad(self._provider.vault_id, new.merchant, card)
+        sealed = envelope.seal(card_key, encode_details(details), aad)
+        granted = new.mandate.purposes
+        keys = (
+            *await self._wrap(new.merchant, card, KeyKind.CARD, card_key, granted),
+            *await self._wrap(
+                new.merchant,
+                card,
+                KeyKind.REFERENCE,
+                reference_key,
+                granted | {Purpose.ERASURE},
+            ),
+        )
+        entry = Entry(
+            type=EntryType.CARD_TOKENIZED,
+            merchant=new.merchant,
+            at=new.now,
+            caller=new.caller,
+            request_id=new.request_id,
+            policy_version=policy.number,
+            policy_sha256=policy.sha256,
+            card=card.token,
+            card_salt=entropy[-_SALT_BYTES:],
+        )
+        return PreparedCard(stored=replace(card, sealed=sealed), keys=keys, entry=entry)
+
+    async def _wrap(
+        self,
+        merchant: MerchantId,
+        card: StoredCard,
+        kind: KeyKind,
+        data_key: bytes,
+        purposes: frozenset[Purpose],
+    ) -> list[WrappedDataKey]:
+        context = envelope.data_key_context(
+            self._provider.vault_id, merchant, card, kind
+        )
+        wrapped = []
+        for purpose in purposes:
+            key = await self._hierarchy.wrapping_key(merchant, purpose)
+            wrapped.append(
+                WrappedDataKey(
+                    kind=kind,
+                    purpose=purpose,
+                    wrapping_key_id=key.key_id,
+                    wrapped=key.wrap(data_key, context),
+                )
+            )
+        return wrapped
+
+    def _fingerprint_key(self, merchant: MerchantId) -> bytes:
+        key = self._fingerprint_keys.get(merchant)
+        if key is None:
+            key = self._provider.mac_key(f"fingerprint/{merchant}")
+            self._fingerprint_keys[merchant] = key
+        return key
