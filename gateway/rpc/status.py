@@ -1,0 +1,76 @@
+"""From a reason to what travels: gRPC code and google.rpc.Status details."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from gateway.errors import FieldError, GatewayError, Reason
+
+DOMAIN: Final = "bailee"
+
+CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
+    {
+        Reason.REQUEST_MALFORMED: StatusCode.INVALID_ARGUMENT,
+        Reason.REQUEST_INVALID: StatusCode.INVALID_ARGUMENT,
+        Reason.CARD_INVALID: StatusCode.INVALID_ARGUMENT,
+        Reason.CARD_EXPIRED: StatusCode.INVALID_ARGUMENT,
+        Reason.SEALED_CARD_REJECTED: StatusCode.INVALID_ARGUMENT,
+        Reason.PLAIN_CARD_REFUSED: StatusCode.INVALID_ARGUMENT,
+        Reason.AMOUNT_NOT_REPRESENTABLE: StatusCode.INVALID_ARGUMENT,
+        Reason.CALLER_UNKNOWN: StatusCode.UNAUTHENTICATED,
+        Reason.CALLER_NOT_PERMITTED: StatusCode.PERMISSION_DENIED,
+        Reason.POLICY_DENIED: StatusCode.PERMISSION_DENIED,
+        Reason.MERCHANT_NOT_FOUND: StatusCode.NOT_FOUND,
+        Reason.CARD_TOKEN_NOT_FOUND: StatusCode.NOT_FOUND,
+        Reason.PAYMENT_NOT_FOUND: StatusCode.NOT_FOUND,
+        Reason.PROCESSOR_ACCOUNT_NOT_FOUND: StatusCode.NOT_FOUND,
+        Reason.RPC_NOT_FOUND: StatusCode.UNIMPLEMENTED,
+        Reason.REQUEST_ID_REUSED: StatusCode.ALREADY_EXISTS,
+        Reason.REQUEST_IN_PROGRESS: StatusCode.ABORTED,
+        Reason.ALREADY_CHARGED: StatusCode.ALREADY_EXISTS,
+        Reason.STATE_CONFLICT: StatusCode.FAILED_PRECONDITION,
+        Reason.LIMIT_EXCEEDED: StatusCode.RESOURCE_EXHAUSTED,
+        Reason.PROCESSOR_UNAVAILABLE: StatusCode.UNAVAILABLE,
+        Reason.KEY_UNAVAILABLE: StatusCode.UNAVAILABLE,
+        Reason.STORAGE_UNAVAILABLE: StatusCode.UNAVAILABLE,
+        Reason.AUDIT_UNAVAILABLE: StatusCode.UNAVAILABLE,
+        Reason.INTEGRITY_VIOLATION: StatusCode.DATA_LOSS,
+        Reason.CANCELED: StatusCode.CANCELLED,
+        Reason.INTERNAL: StatusCode.INTERNAL,
+    }
+)
+
+
+def show_error(error: GatewayError) -> object:
+    """Returns the status to abort with; it holds only the error's safe details."""
+    info = error_details_pb2.ErrorInfo(
+        reason=error.reason.value, domain=DOMAIN, metadata=error.metadata
+    )
+    code: int = CODES[error.reason].value[0]
+    status = status_pb2.Status(code=code, message=error.message)
+    status.details.add().Pack(info)
+    if isinstance(error, FieldError):
+        bad = error_details_pb2.BadRequest()
+        violation = bad.field_violations.add()
+        violation.field, violation.description = error.field, error.description
+        status.details.add().Pack(bad)
+    if error.retry_delay is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromTimedelta(error.retry_delay)
+        status.details.add().Pack(retry)
+    return rpc_status.to_status(status)
+
+
+def show_incident(incident: str) -> object:
+    """Returns the status of what nobody named: a number to ask the operator about."""
+    info = error_details_pb2.ErrorInfo(
+        reason=Reason.INTERNAL.value, domain=DOMAIN, metadata={"incident": incident}
+    )
+    code: int = StatusCode.INTERNAL.value[0]
+    status = status_pb2.Status(code=code, message=f"internal error {incident}")
+    status.details.add().Pack(info)
+    return rpc_status.to_status(status)
