@@ -6,10 +6,13 @@ Invariants:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
 
+from gateway.errors import StateConflict
 from gateway.payments.processor import Decline
 from gateway.words.identifiers import (
     CaptureName,
@@ -101,6 +104,80 @@ class Payment:
     network_transaction_id: str = field(default="", repr=False)
     absent_inquiries: int = 0
     next_check_at: datetime | None = None
+
+    def to(self, state: PaymentState, **changes: Any) -> "Payment":  # noqa: ANN401 - fields of many types
+        """Returns the payment in another state.
+
+        Raises:
+            StateConflict: There is no such transition.
+        """
+        if state is not self.state and state not in TRANSITIONS[self.state]:
+            raise StateConflict(metadata={"payment": self.name, "state": self.state})
+        return replace(self, state=state, **changes)
+
+    @property
+    def holds_charge_once_key(self) -> bool:
+        """Whether a second payment for the same thing must be refused (I6)."""
+        if self.state is PaymentState.EXPIRED:
+            return self.captured > 0
+        return self.state not in FREES_CHARGE_ONCE_KEY
+
+    @property
+    def refundable(self) -> int:
+        """Minor units that were collected and are not given back or on their way."""
+        return self.captured - self.refunded - self.refund_pending
+
+
+_OUTCOMES: Final = frozenset(
+    {
+        PaymentState.REQUIRES_ACTION,
+        PaymentState.PENDING,
+        PaymentState.AUTHORIZED,
+        PaymentState.CAPTURED,
+        PaymentState.DECLINED,
+        PaymentState.FAILED,
+        PaymentState.CANCELED,
+        PaymentState.UNKNOWN,
+        PaymentState.NEEDS_ATTENTION,
+    }
+)
+FREES_CHARGE_ONCE_KEY: Final = frozenset(
+    {PaymentState.DECLINED, PaymentState.FAILED, PaymentState.CANCELED}
+)
+# From each state, the states that may follow. The processor's fact wins: what we took
+# for FAILED or CANCELED may turn out to have succeeded.
+TRANSITIONS: Final[Mapping[PaymentState, frozenset[PaymentState]]] = MappingProxyType(
+    {
+        PaymentState.SUBMITTED: _OUTCOMES,
+        PaymentState.UNKNOWN: _OUTCOMES,
+        PaymentState.REQUIRES_ACTION: _OUTCOMES,
+        PaymentState.PENDING: _OUTCOMES,
+        PaymentState.AUTHORIZED: frozenset(
+            {
+                PaymentState.PARTIALLY_CAPTURED,
+                PaymentState.CAPTURED,
+                PaymentState.CANCELED,
+                PaymentState.EXPIRED,
+                PaymentState.NEEDS_ATTENTION,
+            }
+        ),
+        PaymentState.PARTIALLY_CAPTURED: frozenset(
+            {PaymentState.CAPTURED, PaymentState.EXPIRED, PaymentState.NEEDS_ATTENTION}
+        ),
+        PaymentState.CAPTURED: frozenset({PaymentState.NEEDS_ATTENTION}),
+        PaymentState.DECLINED: frozenset(),
+        PaymentState.FAILED: frozenset(
+            {
+                PaymentState.AUTHORIZED,
+                PaymentState.CAPTURED,
+                PaymentState.NEEDS_ATTENTION,
+            }
+        ),
+        PaymentState.CANCELED: frozenset({PaymentState.NEEDS_ATTENTION}),
+        PaymentState.EXPIRED: frozenset({PaymentState.NEEDS_ATTENTION}),
+        PaymentState.NEEDS_ATTENTION: _OUTCOMES - {PaymentState.UNKNOWN},
+    }
+)
 
 
 class MoveKind(StrEnum):

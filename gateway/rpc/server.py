@@ -3,6 +3,7 @@
 Limits are small because messages are: a card is some 600 bytes.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 from bailee.v1 import payment_service_pb2_grpc, vault_service_pb2_grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -35,31 +36,41 @@ class PortTaken(RuntimeError):
     """Another program listens on the address."""
 
 
-class DrainableHealth(health.aio.HealthServicer):
-    """Health whose open Watch streams end when the server drains.
+class DrainableHealth(health_pb2_grpc.HealthServicer):
+    """grpc.health.v1, with Watch streams that end when the server drains.
 
     Otherwise one open Watch holds ``stop(grace)`` for the whole grace.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self._draining = False
+        self._draining = asyncio.Event()
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """Says NOT_SERVING to everybody and ends every Watch."""
-        self._draining = True
-        await self.enter_graceful_shutdown()
+        self._draining.set()
+
+    async def Check(  # noqa: N802 - the name is gRPC's
+        self,
+        request: health_pb2.HealthCheckRequest,  # noqa: ARG002
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> health_pb2.HealthCheckResponse:
+        """Returns the state now; every service of the server shares it."""
+        return self._state()
 
     async def Watch(  # noqa: N802 - the name is gRPC's
         self,
-        request: health_pb2.HealthCheckRequest,
-        context: Any,  # noqa: ANN401 - gRPC's own
+        request: health_pb2.HealthCheckRequest,  # noqa: ARG002
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Streams the state until the server drains."""
-        async for response in _watch(self, request, context):
-            yield response
-            if self._draining:
-                return
+        yield self._state()
+        await self._draining.wait()
+        yield self._state()
+
+    def _state(self) -> health_pb2.HealthCheckResponse:
+        states = health_pb2.HealthCheckResponse
+        serving = states.NOT_SERVING if self._draining.is_set() else states.SERVING
+        return states(status=serving)
 
 
 def build_server(
@@ -106,14 +117,3 @@ def mutual_tls(certificate: Path, key: Path, client_ca: Path) -> grpc.ServerCred
         root_certificates=client_ca.read_bytes(),
         require_client_auth=True,
     )
-
-
-def _watch(
-    servicer: DrainableHealth,
-    request: health_pb2.HealthCheckRequest,
-    context: Any,  # noqa: ANN401 - gRPC's own
-) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-    stream: AsyncIterator[health_pb2.HealthCheckResponse] = (
-        health.aio.HealthServicer.Watch(servicer, request, context)
-    )
-    return stream

@@ -148,6 +148,13 @@ class CardAccess:
             appended=unit.log.append(entry),
         )
 
+    def deny(self, unit: VaultUnit, use: Use, rule: str) -> Denial:
+        """Appends a denial without asking: for a card that was not stored."""
+        policy = version_numbered(unit.merchants.get().policy_version)
+        denied = Decision(allowed=False, rule=rule)
+        entry = _entry(EntryType.USE_DENIED, use, denied, policy)
+        return Denial(rule=rule, appended=unit.log.append(entry))
+
     async def open_card(self, intent: Intent, recipient: CardRecipient) -> OpenedCard:
         """Returns the fields that the recipient declared.
 
