@@ -1,7 +1,7 @@
 """Asking the processor step by step: customer, payment method, charge.
 
 Invariants:
-  * Each answer is committed before the next call, and no transaction is open during one.
+  * Each answer is committed before the next call; no transaction is open during one.
   * Each call has its own idempotency key, made of the payment's name.
   * The security code goes into ``store_card`` only (I4).
   * Before the charge is sent nothing can have moved: whatever fails then is FAILED.
@@ -124,7 +124,8 @@ class ProcessorSteps:
             purpose=payment.purpose,
             reference=reference,
             capture=payment.capture_automatically,
-            stores_credential=charge.intent.card.last_used_at is None,
+            # Set by the step that stored the card: a replay builds the same body.
+            stores_credential=bool(payment.customer),
             off_session_later=bool(
                 charge.intent.card.mandate.purposes & MERCHANT_INITIATED
             ),
