@@ -233,7 +233,7 @@ class CreatePayment:
         return PaymentResult(
             payment=payment,
             receipt=appended.receipt(),
-            card=opened.prepared and opened.prepared.stored,
+            card=None if opened.prepared is None else opened.prepared.stored,
             warnings=opened.warnings,
         )
 
