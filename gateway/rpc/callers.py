@@ -1,130 +1,98 @@
-"""Who is at the other end of a connection.
-
-Invariants:
-  * Authorisation looks at ``peer_spiffe_id`` and at nothing else: gRPC sets it only
-    when a verified certificate holds exactly one URI and that URI is a SPIFFE id.
-  * Connections below TLS 1.3 are refused; gRPC has no setting for it.
-  * A caller that was removed is refused one refresh later.
-"""
+"""Who is calling: from the client certificate's SPIFFE id to a caller."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-import grpc.aio
-
-from gateway.errors import CallerUnknown, InvariantBroken, StorageUnavailable
+from gateway.errors import CallerUnknown, GatewayError
 from gateway.merchants.ports import CallerUnit
 from gateway.unit_of_work import Storage
 from gateway.words.callers import Caller
 from gateway.words.identifiers import GATEWAY
 
 _log: Final = logging.getLogger(__name__)
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-_TLS_REQUIRED: Final = b"TLSv1.3"
-
-_caller: Final[ContextVar[Caller | None]] = ContextVar("caller", default=None)
+_current: Final[ContextVar[Caller]] = ContextVar("caller")
+_TLS_WANTED: Final = [b"TLSv1.3"]
 
 
-def current_caller() -> Caller:
-    """Returns the caller of the RPC that this task serves.
+class CallContext(Protocol):
+    """What authentication needs of a call's context."""
 
-    Raises:
-        InvariantBroken: No guard admitted a caller.
-    """
-    caller = _caller.get()
-    if caller is None:
-        raise InvariantBroken
-    return caller
-
-
-def set_current_caller(caller: Caller) -> None:
-    """Makes this the caller of the RPC that this task serves; the guard calls it."""
-    _caller.set(caller)
+    def auth_context(self) -> Mapping[str, list[bytes]]:
+        """Returns what TLS says of the peer."""
 
 
 class Authenticator(Protocol):
-    """Tells the guard who calls."""
+    """Names the caller of a call."""
 
-    def check_connection(self, context: Context) -> None:
-        """Refuses a connection that is not protected well enough.
-
-        Raises:
-            CallerUnknown: It is not.
-        """
-
-    def authenticate(self, context: Context) -> Caller:
-        """Checks the connection and returns the caller.
+    def authenticate(self, context: CallContext) -> Caller:
+        """Returns the caller.
 
         Raises:
-            CallerUnknown: Below TLS 1.3, or nobody we know.
+            CallerUnknown: The call is not from a caller of this gateway.
         """
 
 
-class CertificateAuthenticator:
-    """Knows callers by the SPIFFE id in their client certificate."""
+class CallerDirectory:
+    """Callers by SPIFFE id, read again every few seconds."""
 
-    def __init__(self, *, find_caller: Callable[[str], Caller | None]) -> None:
-        self._find_caller = find_caller
+    def __init__(self, *, storage: Storage[CallerUnit], refresh_seconds: float) -> None:
+        self._storage = storage
+        self._refresh_seconds = refresh_seconds
+        self._by_id: Mapping[str, Caller] = {}
+        self._task: asyncio.Task[None] | None = None
 
-    def check_connection(self, context: Context) -> None:
-        """See Authenticator.check_connection."""
-        _check_tls(context.auth_context())
+    async def start(self) -> None:
+        """Reads the callers and keeps reading them."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._keep_reading())
 
-    def authenticate(self, context: Context) -> Caller:
-        """See Authenticator.authenticate."""
-        peer = context.auth_context()
-        _check_tls(peer)
-        ids = peer.get("peer_spiffe_id", ())
-        if len(ids) != 1:
+    async def close(self) -> None:
+        """Stops reading."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def refresh(self) -> None:
+        """Reads the callers once."""
+        found = await self._storage.read(GATEWAY, lambda unit: unit.callers.all())
+        self._by_id = {caller.spiffe_id: caller for caller in found}
+
+    def authenticate(self, context: CallContext) -> Caller:
+        """Names the caller by ``peer_spiffe_id`` alone, over TLS 1.3 only.
+
+        A certificate with two SPIFFE ids passes TLS but has no ``peer_spiffe_id``. TLS
+        1.2 cannot be switched off in gRPC's Python server, so it is refused here.
+        """
+        facts = context.auth_context()
+        if facts.get("ssl_tls_version") != _TLS_WANTED:
+            raise CallerUnknown(metadata={"tls": "TLS 1.3 is required"})
+        names = facts.get("peer_spiffe_id", [])
+        if len(names) != 1:
             raise CallerUnknown
-        try:
-            caller = self._find_caller(ids[0].decode())
-        except UnicodeDecodeError as error:
-            raise CallerUnknown from error
+        caller = self._by_id.get(names[0].decode("utf-8", "replace"))
         if caller is None:
             raise CallerUnknown
         return caller
 
-
-def _check_tls(peer: Mapping[str, Any]) -> None:
-    if list(peer.get("ssl_tls_version", ())) != [_TLS_REQUIRED]:
-        raise CallerUnknown(metadata={"required": _TLS_REQUIRED.decode()})
-
-
-class CallerDirectory:
-    """Every enabled caller, in memory, read again every few seconds."""
-
-    def __init__(self, *, storage: Storage[CallerUnit]) -> None:
-        self._storage = storage
-        self._callers: Mapping[str, Caller] = {}
-
-    def find(self, spiffe_id: str) -> Caller | None:
-        """Returns the caller with this SPIFFE id, if it is enabled."""
-        return self._callers.get(spiffe_id)
-
-    async def load(self) -> None:
-        """Reads all callers.
-
-        Raises:
-            StorageUnavailable: They cannot be read; those known before stay.
-        """
-        callers = await self._storage.read(GATEWAY, lambda unit: unit.callers.all())
-        self._callers = {caller.spiffe_id: caller for caller in callers}
-
-    async def refresh_forever(self, interval_seconds: float) -> None:
-        """Loads again and again until cancelled.
-
-        An unread database keeps the callers known before: it also stops every call
-        that would use it.
-        """
+    async def _keep_reading(self) -> None:
         while True:
-            await asyncio.sleep(interval_seconds)
+            await asyncio.sleep(self._refresh_seconds)
             try:
-                await self.load()
-            except StorageUnavailable:
-                _log.warning("callers were not refreshed")
+                await self.refresh()
+            except GatewayError as error:
+                _log.warning("callers not refreshed", extra={"reason": error.reason})
+
+
+def set_caller(caller: Caller) -> None:
+    """Remembers the caller for the rest of this call."""
+    _current.set(caller)
+
+
+def caller_of_call() -> Caller:
+    """Returns the caller of the call that is being answered."""
+    return _current.get()
