@@ -1,11 +1,24 @@
-"""``bailee audit``: checking and exporting a merchant's log without the gateway."""
+"""``bailee audit``: checking and exporting a merchant's log."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gateway.audit.verify import LogBroken, verify_export
+from gateway.app import BUILD, open_keys
+from gateway.audit.checkpoint import read_verifier_key, verifier_key
+from gateway.audit.export import verify_export, write_export
+from gateway.audit.verify import LogBroken, verify_entries
+from gateway.config import Settings
+from gateway.errors import GatewayError
+from gateway.keys.checkpoint_signer import ProviderSigner
+from gateway.storage.log_reader import open_stored_log
+from gateway.storage.log_store import StoredLog
+from gateway.words.identifiers import read_merchant_id
 
 VERIFIER_KEY_FILE: Final = "verifier-key.txt"
+_BATCH: Final = 1000
 
 
 class AuditFailed(Exception):
@@ -14,9 +27,70 @@ class AuditFailed(Exception):
 
 def verify_export_at(folder: Path, key: str) -> str:
     """Checks an export with the public key alone and returns what held."""
-    origin, public_key = _read_verifier_key(key)
     try:
+        origin, public_key = read_verifier_key(key)
         checked = verify_export(folder, origin=origin, public_key=public_key)
+    except ValueError as error:
+        raise AuditFailed(str(error)) from None
     except LogBroken as error:
         raise AuditFailed(f"{folder} is NOT the log that was signed: {error}") from None
     return f"ok: {checked.size} entries of {origin}, checked with the public key alone"
+
+
+def verify_gateway_at(settings: Settings, merchant: str) -> str:
+    """Checks the log of a gateway's database, served or not."""
+    with _opened(settings, merchant) as log:
+        frontier = log.frontier()
+        try:
+            checked = verify_entries(
+                _entries(log, frontier.size),
+                size=frontier.size,
+                root=frontier.root(),
+                merchant=merchant,
+            )
+        except LogBroken as error:
+            raise AuditFailed(f"the log is broken: {error}") from None
+        return f"ok: {checked.size} entries of {log.origin} fit their tree"
+
+
+def export_gateway_at(settings: Settings, merchant: str, target: Path) -> str:
+    """Writes the log as tiles and returns what was written."""
+    with _opened(settings, merchant) as log:
+        head = log.head()
+        try:
+            write_export(
+                target,
+                note=head.note(),
+                size=head.size,
+                leaves=log.leaves,
+                node=log.node,
+            )
+        except FileExistsError as error:
+            raise AuditFailed(f"{target} exists; name a new folder") from error
+        key = verifier_key(log.origin, open_keys(settings).log_public_key)
+        (target / VERIFIER_KEY_FILE).write_text(f"{key}\n", encoding="utf-8")
+        return f"wrote {head.size} entries and the signed checkpoint to {target}"
+
+
+@contextmanager
+def _opened(settings: Settings, merchant: str) -> Iterator[StoredLog]:
+    """Opens the merchant's log for reading; the gateway may be serving."""
+    try:
+        keys = open_keys(settings)
+        with open_stored_log(
+            settings.path("database"),
+            read_merchant_id(merchant),
+            signer=ProviderSigner(keys),
+            vault_id=keys.vault_id,
+            build=BUILD,
+        ) as log:
+            yield log
+    except GatewayError as error:
+        raise AuditFailed(f"{error}: merchant {merchant}") from None
+    except sqlite3.Error as error:
+        raise AuditFailed(f"the database cannot be read: {error}") from None
+
+
+def _entries(log: StoredLog, size: int) -> Iterator[bytes]:
+    for start in range(0, size, _BATCH):
+        yield from log.leaves(start, min(start + _BATCH, size))

@@ -137,15 +137,15 @@ async def _fill_database(
         type=EntryType.LOG_STARTED, merchant=merchant_id, at=now, caller="bailee init"
     )
 
-    def add_merchant(unit: SqliteUnit) -> None:
-        unit.merchants.add(merchant)
+    def start(unit: SqliteUnit) -> None:
         for account in accounts:
             unit.merchants.add_account(account)
         unit.log.append(started)
 
     storage = open_storage(settings, open_keys(settings))
     try:
-        await storage.commit(merchant_id, add_merchant)
+        await storage.commit(merchant_id, lambda unit: unit.merchants.add(merchant))
+        await storage.commit(merchant_id, start)
         await storage.commit(GATEWAY, lambda unit: unit.callers.put(caller))
     finally:
         await storage.close()

@@ -125,6 +125,11 @@ class Mover:
         self._lease = lease
         self._running: set[asyncio.Task[MoveResult]] = set()
 
+    @property
+    def kind(self) -> MoveKind:
+        """What its moves do."""
+        return self._rules.kind
+
     async def execute(self, command: MoveCommand) -> MoveResult:
         """Returns the move with its outcome; UNKNOWN and FAILED are values.
 

@@ -163,7 +163,7 @@ class SettleUnknownPayments:
         account: ProcessorAccount,
         processor: Processor,
     ) -> Charge | None:
-        """Returns the same charge, if policy allows the use again; with a new intent."""
+        """Returns the same charge with a new intent, if policy allows it again."""
         use = Use(
             merchant=merchant,
             token=payment.card,

@@ -186,16 +186,14 @@ class LogStore:
 
     def receipt(self, index: int) -> Receipt:
         """See AuditLog.receipt."""
-        reader = StoredLog(self._connection, self._identity)
-        frontier = reader.frontier()
-        if not 0 <= index < frontier.size:
+        head = StoredLog(self._connection, self._identity).head()
+        if not 0 <= index < head.size:
             raise IntegrityViolation
         who = (self._identity.merchant_id, self._identity.generation, index)
         row = self._connection.execute(_FIND_ENTRY, who).fetchone()
         if row is None:
             raise IntegrityViolation
         leaf, card_salt, object_salt = row
-        head = SignedHead(self._identity, frontier.size, frontier.root(), reader.node)
         return AppendedEntry(index, leaf, card_salt, object_salt, head).receipt()
 
 
@@ -206,6 +204,16 @@ class StoredLog:
         self._connection = connection
         self._identity = identity
         self._who = (identity.merchant_id, identity.generation)
+
+    @property
+    def origin(self) -> str:
+        """The log's name in its checkpoints."""
+        return self._identity.origin
+
+    def head(self) -> SignedHead:
+        """Returns the committed head, ready to be signed."""
+        frontier = self.frontier()
+        return SignedHead(self._identity, frontier.size, frontier.root(), self.node)
 
     def frontier(self) -> tree.Frontier:
         """Returns the committed head's frontier.

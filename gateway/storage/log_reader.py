@@ -1,0 +1,47 @@
+"""A merchant's log, read beside a gateway that may be serving."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from gateway.audit.checkpoint import origin_of
+from gateway.audit.ports import CheckpointSigner
+from gateway.errors import MerchantNotFound
+from gateway.storage.log_store import LogIdentity, StoredLog
+from gateway.words.identifiers import MerchantId
+
+
+@contextmanager
+def open_stored_log(
+    path: Path,
+    merchant: MerchantId,
+    *,
+    signer: CheckpointSigner,
+    vault_id: str,
+    build: str,
+) -> Iterator[StoredLog]:
+    """Opens the log in one snapshot that does not move while it is read.
+
+    Raises:
+        MerchantNotFound: The database has no such merchant.
+        sqlite3.Error: The database cannot be read.
+    """
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        row = reader.execute(
+            "SELECT id, log_generation FROM merchants WHERE name = ?", (merchant,)
+        ).fetchone()
+        if row is None:
+            raise MerchantNotFound
+        merchant_id, generation = row
+        identity = LogIdentity(
+            merchant_id=merchant_id,
+            merchant=merchant,
+            generation=generation,
+            origin=origin_of(vault_id, merchant, generation),
+            signer=signer,
+            build=build,
+        )
+        yield StoredLog(reader, identity)
