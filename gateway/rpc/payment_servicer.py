@@ -8,13 +8,18 @@ from gateway.cards.free_text import read_text
 from gateway.errors import RequestInvalid
 from gateway.payments.create_payment import CreatePayment, CreatePaymentCommand
 from gateway.payments.moves import MoveCommand, Mover
-from gateway.payments.payment import MoveKind
+from gateway.payments.payment import Move, MoveKind
 from gateway.payments.read_payments import PaymentView, ReadPayments
 from gateway.rpc import payment_messages as messages
 from gateway.rpc import vault_messages
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.request_digests import RequestDigests
-from gateway.words.identifiers import read_merchant_id, read_request_id
+from gateway.vault.sealed_input import PlainForm, SealedForm
+from gateway.words.identifiers import (
+    CardTokenName,
+    read_merchant_id,
+    read_request_id,
+)
 
 _MoveRequest = (
     pb.CapturePaymentRequest | pb.CancelPaymentRequest | pb.RefundPaymentRequest
@@ -109,7 +114,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
     ) -> pb.GetPaymentResponse:
         """Finds a payment."""
         view = await self._find(request)
-        of_kind = {kind: [] for kind in MoveKind}  # type: ignore[var-annotated]
+        of_kind: dict[MoveKind, list[Move]] = {kind: [] for kind in MoveKind}
         for move in view.moves:
             of_kind[move.kind].append(move)
         return pb.GetPaymentResponse(
@@ -138,7 +143,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
 
     def _read_create(self, request: pb.CreatePaymentRequest) -> CreatePaymentCommand:
         merchant = read_merchant_id(request.merchant)
-        card: object
+        card: CardTokenName | SealedForm | PlainForm
         match request.WhichOneof("instrument"):
             case "card_token":
                 card = vault_messages.read_card_token(request.card_token)
@@ -160,7 +165,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
             caller=caller_of_call().spiffe_id,
             request_id=read_request_id(request.request_id),
             digest=self._digests.of("CreatePayment", merchant, request),
-            card=card,  # type: ignore[arg-type]
+            card=card,
             amount=messages.read_amount(request.amount),
             purpose=vault_messages.read_purpose("purpose", request.purpose),
             charge_once_key=messages.read_charge_once_key(request.charge_once_key),
