@@ -1,0 +1,115 @@
+"""The wire side of PaymentService: reads, does, shows. Holds no rule."""
+
+from typing import Any
+
+from bailee.v1 import payment_service_pb2 as pb
+from bailee.v1 import payment_service_pb2_grpc
+
+from gateway.errors import RequestInvalid
+from gateway.payments.create_payment import CreatePayment
+from gateway.payments.moves import Mover
+from gateway.payments.read_payments import PaymentView, ReadPayments
+from gateway.rpc import payment_messages as messages
+from gateway.rpc.callers import caller_of_call
+from gateway.rpc.request_digests import RequestDigests
+from gateway.words.identifiers import read_merchant_id, read_request_id
+
+
+class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
+    """See proto/bailee/v1/payment_service.proto."""
+
+    def __init__(
+        self,
+        *,
+        create_payment: CreatePayment,
+        capture_payment: Mover,
+        cancel_payment: Mover,
+        refund_payment: Mover,
+        read_payments: ReadPayments,
+        digests: RequestDigests,
+    ) -> None:
+        self._create_payment = create_payment
+        self._capture_payment = capture_payment
+        self._cancel_payment = cancel_payment
+        self._refund_payment = refund_payment
+        self._read_payments = read_payments
+        self._digests = digests
+
+    async def CreatePayment(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.CreatePaymentRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.CreatePaymentResponse:
+        """Charges or authorizes a card."""
+        command = messages.read_create_payment(
+            request,
+            caller=caller_of_call().spiffe_id,
+            digest=self._digests.of("CreatePayment", request),
+        )
+        return messages.show_created(await self._create_payment.execute(command))
+
+    async def CapturePayment(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.CapturePaymentRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.CapturePaymentResponse:
+        """Collects reserved money."""
+        command = messages.read_capture(
+            request,
+            caller=caller_of_call().spiffe_id,
+            digest=self._digests.of("CapturePayment", request),
+        )
+        return messages.show_captured(await self._capture_payment.execute(command))
+
+    async def CancelPayment(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.CancelPaymentRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.CancelPaymentResponse:
+        """Releases reserved money."""
+        command = messages.read_cancel(
+            request,
+            caller=caller_of_call().spiffe_id,
+            digest=self._digests.of("CancelPayment", request),
+        )
+        return messages.show_canceled(await self._cancel_payment.execute(command))
+
+    async def RefundPayment(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.RefundPaymentRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.RefundPaymentResponse:
+        """Gives collected money back."""
+        command = messages.read_refund(
+            request,
+            caller=caller_of_call().spiffe_id,
+            digest=self._digests.of("RefundPayment", request),
+        )
+        return messages.show_refunded(await self._refund_payment.execute(command))
+
+    async def GetPayment(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.GetPaymentRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.GetPaymentResponse:
+        """Finds a payment by any name it has."""
+        return messages.show_view(await self._find(request))
+
+    async def _find(self, request: pb.GetPaymentRequest) -> PaymentView:
+        merchant = read_merchant_id(request.merchant)
+        find = self._read_payments
+        match request.WhichOneof("by"):
+            case "payment":
+                name = messages.read_payment_name(request.payment)
+                return await find.by_name(merchant, name)
+            case "request_id":
+                request_id = read_request_id(request.request_id)
+                return await find.by_request_id(merchant, request_id)
+            case "charge_once_key":
+                key = messages.read_key("charge_once_key", request.charge_once_key)
+                return await find.by_charge_once_key(merchant, key)
+            case "processor_object":
+                named = messages.read_key("processor_object", request.processor_object)
+                return await find.by_processor_object(merchant, named)
+            case _:
+                raise RequestInvalid("payment", "is missing; name the payment")
