@@ -1,12 +1,22 @@
 """The digest that tells a request from another with the same request id."""
 
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from gateway.idempotency.digest import request_digest
 from gateway.keys.ports import KeyProvider
-from gateway.words.identifiers import MerchantId
+from gateway.words.identifiers import MerchantId, read_merchant_id
+
+# What differs between two tries of one request, and what must never be remembered in
+# any form (I4). Paths of field names; a request that lacks one is none the worse.
+CLEARED: Final = (
+    ("request_id",),
+    ("security_code",),
+    ("card", "plain", "security_code"),
+)
+# Callers that act for every merchant choose the names; the cache must not grow with it.
+_KEYS_MAX: Final = 10_000
 
 
 class RequestDigests:
@@ -19,20 +29,27 @@ class RequestDigests:
         self._provider = provider
         self._keys: dict[MerchantId, bytes] = {}
 
-    def of(self, rpc: str, merchant: MerchantId, request: Message) -> bytes:
-        """Returns the digest of a request, without request id and security code."""
-        key = self._keys.get(merchant)
-        if key is None:
-            key = self._keys[merchant] = self._provider.mac_key(f"request/{merchant}")
+    def of(self, rpc: str, request: Message) -> bytes:
+        """Returns the digest of a request, without request id and security code.
+
+        Raises:
+            RequestInvalid: Its merchant is not a merchant id.
+        """
+        key = self._key(request)
         copy = type(request)()
         copy.CopyFrom(request)
-        copy.ClearField("request_id")
-        for field in _SECURITY_CODES:
-            _clear(copy, field)
+        for path in CLEARED:
+            _clear(copy, path)
         return request_digest(key, rpc, copy.SerializeToString(deterministic=True))
 
-
-_SECURITY_CODES: Final = (("security_code",), ("card", "plain", "security_code"))
+    def _key(self, request: Any) -> bytes:  # noqa: ANN401 - every request has a merchant
+        merchant = read_merchant_id(request.merchant)
+        key = self._keys.get(merchant)
+        if key is None:
+            if len(self._keys) >= _KEYS_MAX:
+                self._keys.clear()
+            key = self._keys[merchant] = self._provider.mac_key(f"request/{merchant}")
+        return key
 
 
 def _clear(message: Message, path: tuple[str, ...]) -> None:

@@ -16,9 +16,18 @@ from gateway.cards.free_text import read_text
 from gateway.errors import CardTokenNotFound, RequestInvalid
 from gateway.keys.ports import SealingKey
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
+from gateway.vault.delete_card_token import DeleteCardTokenCommand, Deleted
 from gateway.vault.ports import StoredCard
+from gateway.vault.read_card_tokens import CardView
 from gateway.vault.sealed_input import PlainForm, SealedForm
-from gateway.words.identifiers import CardTokenName, ProcessorAccountId, is_name
+from gateway.vault.tokenize_card import TokenizeCardCommand, Tokenized
+from gateway.words.identifiers import (
+    CardTokenName,
+    ProcessorAccountId,
+    is_name,
+    read_merchant_id,
+    read_request_id,
+)
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import GRANTABLE, Purpose
 
@@ -47,6 +56,37 @@ _STATES: Final = {
     CardState.ACTIVE: card_pb2.CardToken.STATE_ACTIVE,
     CardState.ERASED: card_pb2.CardToken.STATE_ERASED,
 }
+
+
+# Reading
+
+
+def read_tokenize_card(
+    request: vault_service_pb2.TokenizeCardRequest, *, caller: str, digest: bytes
+) -> TokenizeCardCommand:
+    """Returns what TokenizeCard is asked to do."""
+    return TokenizeCardCommand(
+        merchant=read_merchant_id(request.merchant),
+        caller=caller,
+        request_id=read_request_id(request.request_id),
+        digest=digest,
+        form=read_card(request.card),
+        customer_reference=read_customer_reference(request.customer_reference),
+        mandate=read_mandate(request.mandate),
+    )
+
+
+def read_delete_card_token(
+    request: vault_service_pb2.DeleteCardTokenRequest, *, caller: str, digest: bytes
+) -> DeleteCardTokenCommand:
+    """Returns what DeleteCardToken is asked to do."""
+    return DeleteCardTokenCommand(
+        merchant=read_merchant_id(request.merchant),
+        caller=caller,
+        request_id=read_request_id(request.request_id),
+        digest=digest,
+        token=read_card_token(request.card_token),
+    )
 
 
 def read_card(message: card_pb2.CardInput) -> SealedForm | PlainForm:
@@ -126,6 +166,35 @@ def read_card_token(text: str) -> CardTokenName:
     if not is_name("card", text):
         raise CardTokenNotFound
     return CardTokenName(text)
+
+
+# Showing
+
+
+def show_tokenized(done: Tokenized) -> vault_service_pb2.TokenizeCardResponse:
+    """Returns the answer of TokenizeCard."""
+    return vault_service_pb2.TokenizeCardResponse(
+        card_token=show_card(done.card),
+        receipt=show_receipt(done.receipt),
+        replayed=done.replayed,
+        warnings=done.warnings,
+    )
+
+
+def show_view(view: CardView) -> vault_service_pb2.GetCardTokenResponse:
+    """Returns the answer of GetCardToken."""
+    return vault_service_pb2.GetCardTokenResponse(
+        card_token=show_card(view.card, view.accounts)
+    )
+
+
+def show_deleted(done: Deleted) -> vault_service_pb2.DeleteCardTokenResponse:
+    """Returns the answer of DeleteCardToken."""
+    return vault_service_pb2.DeleteCardTokenResponse(
+        card_token=show_card(done.card),
+        receipt=show_receipt(done.receipt),
+        replayed=done.replayed,
+    )
 
 
 def show_card(

@@ -1,18 +1,19 @@
 """The wire side of VaultService: reads, does, shows. Holds no rule."""
 
+from typing import Any
+
 from bailee.v1 import vault_service_pb2 as pb
 from bailee.v1 import vault_service_pb2_grpc
-from grpc.aio import ServicerContext
 
 from gateway.keys.ports import KeyProvider
 from gateway.rpc import vault_messages as messages
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.request_digests import RequestDigests
-from gateway.vault.delete_card_token import DeleteCardToken, DeleteCardTokenCommand
+from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
-from gateway.vault.tokenize_card import TokenizeCard, TokenizeCardCommand
+from gateway.vault.tokenize_card import TokenizeCard
 from gateway.words.clock import Clock
-from gateway.words.identifiers import read_merchant_id, read_request_id
+from gateway.words.identifiers import read_merchant_id
 
 
 class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
@@ -38,70 +39,44 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
     async def TokenizeCard(  # noqa: N802 - the name is gRPC's
         self,
         request: pb.TokenizeCardRequest,
-        context: ServicerContext[pb.TokenizeCardRequest, pb.TokenizeCardResponse],  # noqa: ARG002
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.TokenizeCardResponse:
         """Stores a card."""
-        merchant = read_merchant_id(request.merchant)
-        command = TokenizeCardCommand(
-            merchant=merchant,
+        command = messages.read_tokenize_card(
+            request,
             caller=caller_of_call().spiffe_id,
-            request_id=read_request_id(request.request_id),
-            digest=self._digests.of("TokenizeCard", merchant, request),
-            form=messages.read_card(request.card),
-            customer_reference=messages.read_customer_reference(
-                request.customer_reference
-            ),
-            mandate=messages.read_mandate(request.mandate),
+            digest=self._digests.of("TokenizeCard", request),
         )
-        done = await self._tokenize_card.execute(command)
-        return pb.TokenizeCardResponse(
-            card_token=messages.show_card(done.card),
-            receipt=messages.show_receipt(done.receipt),
-            replayed=done.replayed,
-            warnings=done.warnings,
-        )
+        return messages.show_tokenized(await self._tokenize_card.execute(command))
 
     async def GetCardToken(  # noqa: N802 - the name is gRPC's
         self,
         request: pb.GetCardTokenRequest,
-        context: ServicerContext[pb.GetCardTokenRequest, pb.GetCardTokenResponse],  # noqa: ARG002
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.GetCardTokenResponse:
         """Describes a token."""
         merchant = read_merchant_id(request.merchant)
         token = messages.read_card_token(request.card_token)
-        view = await self._read_card_tokens.get(merchant, token)
-        return pb.GetCardTokenResponse(
-            card_token=messages.show_card(view.card, view.accounts)
-        )
+        return messages.show_view(await self._read_card_tokens.get(merchant, token))
 
     async def DeleteCardToken(  # noqa: N802 - the name is gRPC's
         self,
         request: pb.DeleteCardTokenRequest,
-        context: ServicerContext[pb.DeleteCardTokenRequest, pb.DeleteCardTokenResponse],  # noqa: ARG002
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.DeleteCardTokenResponse:
         """Erases a card."""
-        merchant = read_merchant_id(request.merchant)
-        command = DeleteCardTokenCommand(
-            merchant=merchant,
+        command = messages.read_delete_card_token(
+            request,
             caller=caller_of_call().spiffe_id,
-            request_id=read_request_id(request.request_id),
-            digest=self._digests.of("DeleteCardToken", merchant, request),
-            token=messages.read_card_token(request.card_token),
+            digest=self._digests.of("DeleteCardToken", request),
         )
-        done = await self._delete_card_token.execute(command)
-        return pb.DeleteCardTokenResponse(
-            card_token=messages.show_card(done.card),
-            receipt=messages.show_receipt(done.receipt),
-            replayed=done.replayed,
-        )
+        return messages.show_deleted(await self._delete_card_token.execute(command))
 
     async def ListSealingKeys(  # noqa: N802 - the name is gRPC's
         self,
-        request: pb.ListSealingKeysRequest,
-        context: ServicerContext[pb.ListSealingKeysRequest, pb.ListSealingKeysResponse],  # noqa: ARG002
+        request: pb.ListSealingKeysRequest,  # noqa: ARG002 - keys are the vault's
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.ListSealingKeysResponse:
         """Returns the keys to seal with."""
-        read_merchant_id(request.merchant)
-        return messages.show_sealing_keys(
-            self._provider.sealing_keys(self._clock.now())
-        )
+        keys = self._provider.sealing_keys(self._clock.now())
+        return messages.show_sealing_keys(keys)
