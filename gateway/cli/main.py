@@ -198,11 +198,13 @@ def audit_export(folder: Path, target: Path, merchant: str) -> None:
 
 
 def _explain(error: BaseException) -> str:
-    """Returns the first sentence, and the cause's if it was written for people."""
-    cause = error.__cause__
-    if isinstance(cause, OSError):
-        return f"{error}: {cause.strerror}"
-    return str(error)
+    """Returns the error's sentence and what it knows beside it."""
+    from gateway.errors import GatewayError
+
+    if not isinstance(error, GatewayError):
+        return str(error)
+    details = "; ".join(f"{name}: {text}" for name, text in error.metadata.items())
+    return f"{error} ({details})" if details else str(error)
 
 
 if __name__ == "__main__":

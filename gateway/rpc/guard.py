@@ -189,7 +189,10 @@ def _serialize(show: Parse, response: Any) -> Any:  # noqa: ANN401 - the RPC's m
 
 
 async def _end(
-    rpc: str, error: BaseException, context: Any, started: float
+    rpc: str,
+    error: BaseException,
+    context: Any,  # noqa: ANN401 - gRPC's own
+    started: float,
 ) -> NoReturn:
     """Ends the call with a status that says only what is safe."""
     if isinstance(error, grpc.aio.AbortError):
