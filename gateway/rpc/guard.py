@@ -26,7 +26,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from inspect import isasyncgenfunction
 from time import perf_counter
-from typing import Any, Final, Never
+from typing import TYPE_CHECKING, Any, Final, Never, TypeAlias
 
 import grpc
 import grpc.aio
@@ -54,8 +54,11 @@ from gateway.words.identifiers import read_merchant_id
 
 _log: Final = logging.getLogger(__name__)
 
-Handler = grpc.RpcMethodHandler[Any, Any]
-Context = grpc.aio.ServicerContext[Any, Any]
+if TYPE_CHECKING:
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:  # gRPC's class takes no types when it runs
+    Handler = grpc.RpcMethodHandler
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 # The largest request of the API is an envelope of 4 KiB beside bounded texts.
 REQUEST_BYTES_MAX: Final = 64 * 1024
