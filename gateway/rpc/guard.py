@@ -302,11 +302,13 @@ class GuardedRpc:
         return self._serialize(response)
 
     def _begin(self) -> _Call:
-        self._guard.calls += 1
+        if self._roles is not None:
+            self._guard.calls += 1
         return _Call(self._rpc)
 
     def _end(self, call: _Call) -> None:
-        self._guard.calls -= 1
+        if self._roles is not None:
+            self._guard.calls -= 1
         call.note(self._level)
 
     def _admit(self, call: _Call, context: Context) -> None:
