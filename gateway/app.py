@@ -43,7 +43,8 @@ from gateway.processors.simulator.processor import (
 from gateway.rpc.callers import Authenticator, CallerDirectory
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
-from gateway.rpc.server import DrainableHealth, build_server, listen, mutual_tls
+from gateway.rpc.server import DrainableHealth, build_server, listen
+from gateway.rpc.tls import mutual_tls
 from gateway.rpc.vault_servicer import VaultServicer
 from gateway.storage.engine import SqliteStorage
 from gateway.vault.card_access import CardAccess

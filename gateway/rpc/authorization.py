@@ -1,4 +1,10 @@
-"""Which roles may call what. An RPC that has no row here cannot be called."""
+"""Which roles may call what.
+
+Invariants:
+  * An RPC that has no row here cannot be called; a test gives every RPC a row.
+  * One of the named roles is enough. For every row the guard also checks that the
+    caller acts for the request's merchant.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -24,7 +30,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     }
 )
 
-# Health needs a caller's certificate and no role.
+# Health needs a caller's certificate and no role, and names no merchant.
 OPEN_TO_EVERY_CALLER: Final = frozenset(
     {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"}
 )

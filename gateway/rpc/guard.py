@@ -1,247 +1,377 @@
-"""The one interceptor, outermost: who calls, may they, and what may leave.
+"""The one interceptor: who calls, may they, and what they learn when it fails.
+
+The order is fixed:
+  1. the connection is TLS 1.3 and names a caller we know,
+  2. the RPC exists, and one of the caller's roles may call it,
+  3. the gateway has room for one more call,
+  4. the bytes are small enough and are the request message of this RPC,
+  5. the caller acts for the request's merchant,
+  6. the servicer runs,
+  7. its answer is the response message of this RPC.
 
 Invariants:
-  * Nothing that an exception says reaches the wire or the log: it may quote a card.
-    The log gets the exception's type and place, the caller an incident number.
-  * Malformed bytes are INVALID_ARGUMENT: this guard parses the request itself.
-  * A merchant that the caller does not act for looks like one that does not exist.
+  * Nothing an exception says reaches the wire or the log: only its type and the places
+    it passed. An exception's text may quote a card number.
+  * Only this module ends an RPC with an error; servicers raise.
+  * An RPC without a row in authorization.py is answered like one that does not exist.
+  * A merchant the caller does not act for looks like one that does not exist (I9).
 """
 
 import asyncio
 import logging
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, NoReturn
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from datetime import timedelta
+from inspect import isasyncgenfunction
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Never, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 
 from gateway.errors import (
     CallCanceled,
     CallerNotPermitted,
     GatewayError,
     InvariantBroken,
+    LimitExceeded,
     MerchantNotFound,
+    Reason,
     RequestMalformed,
     RpcNotFound,
 )
 from gateway.rpc.authorization import OPEN_TO_EVERY_CALLER, ROLES
 from gateway.rpc.callers import Authenticator, set_caller
-from gateway.rpc.status import CODES, show_error, show_incident
-from gateway.words.callers import Caller
-from gateway.words.identifiers import MerchantId
+from gateway.rpc.incidents import report_incident
+from gateway.rpc.status import CODES, show_error
+from gateway.words.callers import Caller, Role
+from gateway.words.identifiers import read_merchant_id
 
 _log: Final = logging.getLogger(__name__)
 
-Handler = Callable[[Any, Any], Awaitable[Any]]
-Parse = Callable[[bytes], Any]
+if TYPE_CHECKING:
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:  # gRPC's class takes no types when it runs
+    Handler = grpc.RpcMethodHandler
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+# The largest request of the API is an envelope of 4 KiB beside bounded texts.
+REQUEST_BYTES_MAX: Final = 64 * 1024
+CALLS_MAX: Final = 1024
+_RETRY_WHEN_FULL: Final = timedelta(seconds=1)
+# What a person must look at; the caller gets a number to ask about.
+_INCIDENTS: Final = frozenset({Reason.INTERNAL, Reason.INTEGRITY_VIOLATION})
 
 
 class Guard(grpc.aio.ServerInterceptor):
-    """Wraps every handler, unary or streaming."""
+    """Wraps every RPC of one server; its only interceptor.
 
-    def __init__(self, authenticator: Authenticator) -> None:
-        self._authenticator = authenticator
+    Handlers are wrapped once and kept: the servicers of a server never change.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        *,
+        roles: Mapping[str, frozenset[Role]] = ROLES,
+        open_rpcs: frozenset[str] = OPEN_TO_EVERY_CALLER,
+        calls_max: int = CALLS_MAX,
+        request_bytes_max: int = REQUEST_BYTES_MAX,
+    ) -> None:
+        """Makes a guard.
+
+        Args:
+            authenticator: Tells who calls.
+            roles: Which roles may call which RPC.
+            open_rpcs: RPCs that need no role and name no merchant: health.
+            calls_max: How many calls run at once, health aside.
+            request_bytes_max: How large a request message may be.
+        """
+        self.authenticator: Final = authenticator
+        self.calls_max: Final = calls_max
+        self.request_bytes_max: Final = request_bytes_max
+        self.calls = 0
+        self._roles = roles
+        self._open_rpcs = open_rpcs
+        self._wrapped: dict[str, Handler] = {}
+        # Streams both ways: it answers whatever the caller believes the RPC to be.
+        unknown = GuardedRpc(self, "unknown", _unknown_rpc, None, None)
+        self._unknown: Handler = grpc.stream_stream_rpc_method_handler(
+            unknown.stream_stream
+        )
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:  # noqa: ANN401 - gRPC's handler types have no common name
-        """Returns the handler of the RPC inside the guard."""
+    ) -> Handler:
+        """Returns the RPC's handler inside the guard."""
         rpc = handler_call_details.method
+        wrapped = self._wrapped.get(rpc)
+        if wrapped is not None:
+            return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return grpc.unary_unary_rpc_method_handler(self._refuse_unknown(rpc))
-        parse, show = handler.request_deserializer, handler.response_serializer
+        if handler is None or (rpc not in self._roles and rpc not in self._open_rpcs):
+            return self._unknown  # not kept: callers choose the names
+        self._wrapped[rpc] = wrapped = self._wrap(rpc, handler)
+        return wrapped
+
+    def _wrap(self, rpc: str, handler: Handler) -> Handler:
+        """Returns the handler inside the guard, for whichever of gRPC's four kinds.
+
+        Single messages come and go as bytes, so that reading and writing them happens
+        inside the guard. Streamed ones are read and written by gRPC through the guard.
+        """
+        behaviour: Any = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        guarded = GuardedRpc(self, rpc, behaviour, handler, self._roles.get(rpc))
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(rpc, handler.unary_unary, parse, show)
-            )
+            return grpc.unary_unary_rpc_method_handler(guarded.unary_unary)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(
-                self._unary_stream(rpc, handler.unary_stream, parse, show)
+                guarded.unary_stream, None, guarded.write
             )
         if handler.stream_unary:
             return grpc.stream_unary_rpc_method_handler(
-                self._stream_unary(rpc, handler.stream_unary, parse, show)
+                guarded.stream_unary, guarded.read_streamed
             )
         return grpc.stream_stream_rpc_method_handler(
-            self._stream_stream(rpc, handler.stream_stream, parse, show)
+            guarded.stream_stream, guarded.read_streamed, guarded.write
         )
 
-    def _unary(self, rpc: str, inner: Handler, parse: Parse, show: Parse) -> Handler:
-        async def call(raw: bytes, context: Any) -> Any:  # noqa: ANN401 - gRPC's own
-            started = time.monotonic()
-            try:
-                request = _parse(parse, raw)
-                self._admit(rpc, request, context)
-                response = await inner(request, context)
-                answer = _serialize(show, response)
-            except BaseException as error:  # noqa: BLE001 - the outermost boundary
-                await _end(rpc, error, context, started)
-            _note(rpc, "OK", started)
-            return answer
 
-        return call
-
-    def _stream_unary(
-        self, rpc: str, inner: Callable[..., Any], parse: Parse, show: Parse
-    ) -> Handler:
-        async def call(raw: AsyncIterator[bytes], context: Any) -> Any:  # noqa: ANN401
-            started = time.monotonic()
-            try:
-                self._admit(rpc, None, context)
-                response = await inner(self._each(rpc, raw, parse, context), context)
-                answer = _serialize(show, response)
-            except BaseException as error:  # noqa: BLE001 - the outermost boundary
-                await _end(rpc, error, context, started)
-            _note(rpc, "OK", started)
-            return answer
-
-        return call
-
-    def _unary_stream(
-        self, rpc: str, inner: Callable[..., Any], parse: Parse, show: Parse
-    ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(raw: bytes, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
-            started = time.monotonic()
-            try:
-                request = _parse(parse, raw)
-                self._admit(rpc, request, context)
-                async for response in inner(request, context):
-                    yield _serialize(show, response)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001 - the outermost boundary
-                await _end(rpc, error, context, started)
-            _note(rpc, "OK", started)
-
-        return call
-
-    def _stream_stream(
-        self, rpc: str, inner: Callable[..., Any], parse: Parse, show: Parse
-    ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(raw: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
-            started = time.monotonic()
-            try:
-                self._admit(rpc, None, context)
-                requests = self._each(rpc, raw, parse, context)
-                async for response in inner(requests, context):
-                    yield _serialize(show, response)
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001 - the outermost boundary
-                await _end(rpc, error, context, started)
-            _note(rpc, "OK", started)
-
-        return call
-
-    async def _each(
-        self,
-        rpc: str,
-        raw: AsyncIterator[bytes],
-        parse: Parse,
-        context: Any,  # noqa: ANN401
-    ) -> AsyncIterator[Any]:
-        async for part in raw:
-            request = _parse(parse, part)
-            self._admit(rpc, request, context)
-            yield request
-
-    def _refuse_unknown(self, rpc: str) -> Handler:
-        async def call(_raw: bytes, context: Any) -> NoReturn:  # noqa: ANN401
-            await _end(rpc, RpcNotFound(), context, time.monotonic())
-
-        return call
-
-    def _admit(self, rpc: str, request: Message | None, context: Any) -> None:  # noqa: ANN401
-        """Raises unless the caller may make this call for this merchant."""
-        caller = self._authenticator.authenticate(context)
-        set_caller(caller)
-        if rpc in OPEN_TO_EVERY_CALLER:
-            return
-        if not ROLES.get(rpc, frozenset()) & caller.roles:
-            raise CallerNotPermitted
-        if request is not None:
-            _check_merchant(caller, request)
+async def _unknown_rpc(_requests: object, _context: Context) -> Never:
+    raise RpcNotFound
 
 
-def _check_merchant(caller: Caller, request: Message) -> None:
-    merchant: str = getattr(request, "merchant", "")
-    if not caller.may_act_for(MerchantId(merchant)):
-        raise MerchantNotFound
+class _Call:
+    """What the log says about one call. Never a message, never an exception's text."""
 
+    __slots__ = ("caller", "code", "merchant", "reason", "rpc", "started")
 
-def _parse(parse: Parse, raw: bytes) -> Any:  # noqa: ANN401 - the RPC's message
-    try:
-        return parse(raw)
-    except DecodeError:
-        raise RequestMalformed from None
+    def __init__(self, rpc: str) -> None:
+        self.rpc = rpc
+        self.started = perf_counter()
+        self.caller: Caller | None = None
+        self.merchant = ""
+        self.code = grpc.StatusCode.OK
+        self.reason = ""
 
-
-def _serialize(show: Parse, response: Any) -> Any:  # noqa: ANN401 - the RPC's message
-    if not isinstance(response, Message):
-        raise InvariantBroken
-    return show(response)  # type: ignore[arg-type]
-
-
-async def _end(
-    rpc: str,
-    error: BaseException,
-    context: Any,  # noqa: ANN401 - gRPC's own
-    started: float,
-) -> NoReturn:
-    """Ends the call with a status that says only what is safe."""
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    if isinstance(error, asyncio.CancelledError):
-        if _was_canceled(context):
-            _note(rpc, "CANCELLED", started)
+    def judge(self, error: BaseException, context: Context) -> grpc.Status:
+        """Returns the status to send; raises the error when nothing can be sent."""
+        if isinstance(error, asyncio.CancelledError):
+            if _is_canceled():
+                self.code = grpc.StatusCode.CANCELLED
+                raise error
+            # Something inside was cancelled, not this call. Raised on, it would leave
+            # the caller without any answer (grpc/grpc#29248).
+            error = CallCanceled()
+        elif isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             raise error
-        # A handler that raises this by itself would leave the client hanging.
-        error = CallCanceled()
-    if isinstance(error, GatewayError) and not isinstance(error, InvariantBroken):
-        _note(rpc, CODES[error.reason].name, started, reason=error.reason.value)
-        await context.abort_with_status(show_error(error))
-    incident = uuid.uuid4().hex[:12]
-    fields = {
-        "rpc": rpc,
-        "incident": incident,
-        "type": type(error).__qualname__,
-        "at": _place(error),
-    }
-    _log.error("unhandled exception", extra=fields)
-    _note(rpc, "INTERNAL", started)
-    await context.abort_with_status(show_incident(incident))
-    raise error  # not reached: abort raises
+        elif context.done() or _is_connection_gone(error):
+            self.code = grpc.StatusCode.CANCELLED
+            raise error
+        shown = error if isinstance(error, GatewayError) else InvariantBroken()
+        incident = ""
+        if shown.reason in _INCIDENTS:
+            incident = secrets.token_hex(8)
+            report_incident(incident, error, self.rpc)
+        self.code = CODES[shown.reason]
+        self.reason = shown.reason.value
+        return show_error(shown, incident)
+
+    def note(self, level: int) -> None:
+        """Writes the line of this call."""
+        if not _log.isEnabledFor(level):
+            return
+        fields = {
+            "rpc": self.rpc,
+            "caller": self.caller.spiffe_id if self.caller else "",
+            "merchant": self.merchant,
+            "code": self.code.name,
+            "reason": self.reason,
+            "duration_ms": round((perf_counter() - self.started) * 1000, 3),
+        }
+        _log.log(level, "call", extra=fields)
 
 
-def _was_canceled(context: Any) -> bool:  # noqa: ANN401 - gRPC's own
-    if context.cancelled():
-        return True
-    remaining = context.time_remaining()
-    return remaining is not None and remaining <= 0
+_streaming_call: Final[ContextVar[_Call]] = ContextVar("streaming_call")
 
 
-def _place(error: BaseException) -> str:
-    """Returns ``file:line`` of the innermost frame; it holds no values."""
-    trace = error.__traceback__
-    if trace is None:
-        return "?"
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    name = trace.tb_frame.f_code.co_filename
-    return f"{name.rsplit('gateway/', 1)[-1]}:{trace.tb_lineno}"
+class GuardedRpc:
+    """One RPC behind the guard, as each of gRPC's four kinds.
+
+    The four differ only in what step 6 hands over and gets back. They are written out
+    because one more coroutine around each call costs more than the lines.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        rpc: str,
+        behaviour: Callable[..., Any],
+        handler: Handler | None,
+        roles: frozenset[Role] | None,
+    ) -> None:
+        self._guard = guard
+        self._rpc = rpc.removeprefix("/")
+        self._behaviour = behaviour
+        self._roles = roles
+        # A load balancer asks for health every few seconds.
+        self._level = logging.DEBUG if rpc in OPEN_TO_EVERY_CALLER else logging.INFO
+        self._parse = handler.request_deserializer if handler else None
+        self._serialize = handler.response_serializer if handler else None
+        self._response_type = _response_type(rpc) if handler else None
+
+    async def unary_unary(self, raw: bytes, context: Context) -> bytes:
+        """One request, one answer."""
+        call = self._begin()
+        try:
+            self._admit(call, context)
+            request = self._read(call, raw)
+            response = await self._behaviour(request, context)
+            return self.write(response)
+        except BaseException as error:  # noqa: BLE001 - the outermost boundary
+            status = call.judge(error, context)
+        finally:
+            self._end(call)
+        # Outside the handler, so that the first error is not the context of the abort.
+        await context.abort_with_status(status)
+
+    async def unary_stream(self, raw: bytes, context: Context) -> None:
+        """One request, many answers."""
+        call = self._begin()
+        try:
+            self._admit(call, context)
+            request = self._read(call, raw)
+            return await self._stream(request, context)
+        except BaseException as error:  # noqa: BLE001 - the outermost boundary
+            status = call.judge(error, context)
+        finally:
+            self._end(call)
+        await context.abort_with_status(status)
+
+    async def stream_unary(
+        self, requests: AsyncIterator[Message], context: Context
+    ) -> bytes:
+        """Many requests, one answer."""
+        call = self._begin()
+        _streaming_call.set(call)
+        try:
+            self._admit(call, context)
+            response = await self._behaviour(requests, context)
+            return self.write(response)
+        except BaseException as error:  # noqa: BLE001 - the outermost boundary
+            status = call.judge(error, context)
+        finally:
+            self._end(call)
+        await context.abort_with_status(status)
+
+    async def stream_stream(
+        self, requests: AsyncIterator[Message], context: Context
+    ) -> None:
+        """Many requests, many answers."""
+        call = self._begin()
+        _streaming_call.set(call)
+        try:
+            self._admit(call, context)
+            return await self._stream(requests, context)
+        except BaseException as error:  # noqa: BLE001 - the outermost boundary
+            status = call.judge(error, context)
+        finally:
+            self._end(call)
+        await context.abort_with_status(status)
+
+    def read_streamed(self, raw: bytes) -> Message:
+        """Reads one message of a stream; each is checked like a single one."""
+        return self._read(_streaming_call.get(), raw)
+
+    def write(self, response: object) -> bytes:
+        """Step 7. gRPC would send any message, and its reader would misread it."""
+        if type(response) is not self._response_type or self._serialize is None:
+            raise InvariantBroken
+        return self._serialize(response)
+
+    def _begin(self) -> _Call:
+        if self._roles is not None:
+            self._guard.calls += 1
+        return _Call(self._rpc)
+
+    def _end(self, call: _Call) -> None:
+        if self._roles is not None:
+            self._guard.calls -= 1
+        call.note(self._level)
+
+    def _admit(self, call: _Call, context: Context) -> None:
+        """Steps 1 to 3."""
+        guard = self._guard
+        call.caller = caller = guard.authenticator.authenticate(context)
+        set_caller(caller)
+        if self._roles is None:
+            return
+        if self._roles.isdisjoint(caller.roles):
+            raise CallerNotPermitted
+        if guard.calls > guard.calls_max:
+            raise LimitExceeded(retry_delay=_RETRY_WHEN_FULL)
+
+    def _read(self, call: _Call, raw: bytes) -> Message:
+        """Steps 4 and 5."""
+        if len(raw) > self._guard.request_bytes_max:
+            limit = str(self._guard.request_bytes_max)
+            raise LimitExceeded(metadata={"request_bytes_max": limit})
+        if self._parse is None:
+            raise InvariantBroken
+        try:
+            request: Any = self._parse(raw)
+        except DecodeError:
+            # Without its cause, whose text is about the bytes it could not read.
+            raise RequestMalformed from None
+        if self._roles is not None:
+            self._check_merchant(call, request)
+        message: Message = request
+        return message
+
+    def _check_merchant(self, call: _Call, request: Any) -> None:  # noqa: ANN401 - every request has a merchant
+        merchant = read_merchant_id(request.merchant)
+        if call.caller is None or not call.caller.may_act_for(merchant):
+            raise MerchantNotFound
+        call.merchant = merchant
+
+    async def _stream(self, request: object, context: Context) -> None:
+        """Step 6 of handlers that yield their answers, and of those that write them."""
+        if not isasyncgenfunction(self._behaviour):
+            await self._behaviour(request, context)
+            return
+        async with aclosing(self._behaviour(request, context)) as responses:
+            async for response in responses:
+                await context.write(response)
 
 
-def _note(rpc: str, code: str, started: float, *, reason: str = "") -> None:
-    """Writes one line for each call; never a message."""
-    if _log.isEnabledFor(logging.INFO):
-        milliseconds = round((time.monotonic() - started) * 1000, 2)
-        fields = {"rpc": rpc, "code": code, "milliseconds": milliseconds}
-        if reason:
-            fields["reason"] = reason
-        _log.info("call", extra=fields)
+def _response_type(rpc: str) -> type[Message]:
+    """Returns the class of the RPC's answers, from its descriptor."""
+    name = rpc.removeprefix("/").replace("/", ".")
+    method = descriptor_pool.Default().FindMethodByName(name)
+    made: type[Message] = GetMessageClass(method.output_type)
+    return made
+
+
+def _is_canceled() -> bool:
+    """Whether this task itself was canceled: the caller left, or the loop ends."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _is_connection_gone(error: BaseException) -> bool:
+    """Whether gRPC says that nothing can be sent any more, or that it already was."""
+    return isinstance(error, grpc.aio.BaseError) and not isinstance(
+        error, grpc.aio.UsageError
+    )

@@ -1,11 +1,18 @@
-"""From a reason to what travels: gRPC code and google.rpc.Status details."""
+"""From a reason to what travels: gRPC code and google.rpc.Status details.
+
+Invariants:
+  * Every reason has a row; a test walks the enum. docs/errors.md is made from it.
+  * The text is the error class's fixed message. Nothing else an exception says is sent.
+  * Every status carries ErrorInfo (domain ``bailee``). A wrong field adds BadRequest,
+    a delay adds RetryInfo.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from google.rpc import error_details_pb2, status_pb2
-from grpc import StatusCode
+from grpc import Status, StatusCode
 from grpc_status import rpc_status
 
 from gateway.errors import FieldError, GatewayError, Reason
@@ -39,19 +46,30 @@ CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
         Reason.STORAGE_UNAVAILABLE: StatusCode.UNAVAILABLE,
         Reason.AUDIT_UNAVAILABLE: StatusCode.UNAVAILABLE,
         Reason.INTEGRITY_VIOLATION: StatusCode.DATA_LOSS,
-        Reason.CANCELED: StatusCode.CANCELLED,
+        # Not CANCELLED, which says that the caller gave up: the gateway did, and the
+        # same request may be sent again.
+        Reason.CANCELED: StatusCode.UNAVAILABLE,
         Reason.INTERNAL: StatusCode.INTERNAL,
     }
 )
 
 
-def show_error(error: GatewayError) -> object:
-    """Returns the status to abort with; it holds only the error's safe details."""
+def show_error(error: GatewayError, incident: str = "") -> Status:
+    """Returns the status to abort with; it holds only the error's safe details.
+
+    Args:
+        error: What happened.
+        incident: A number under which the log says more; the caller can ask about it.
+    """
+    message, metadata = error.message, dict(error.metadata)
+    if incident:
+        message = f"{message}; incident {incident}"
+        metadata["incident"] = incident
     info = error_details_pb2.ErrorInfo(
-        reason=error.reason.value, domain=DOMAIN, metadata=error.metadata
+        reason=error.reason.value, domain=DOMAIN, metadata=metadata
     )
     code: int = CODES[error.reason].value[0]
-    status = status_pb2.Status(code=code, message=error.message)
+    status = status_pb2.Status(code=code, message=message)
     status.details.add().Pack(info)
     if isinstance(error, FieldError):
         bad = error_details_pb2.BadRequest()
@@ -62,15 +80,4 @@ def show_error(error: GatewayError) -> object:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromTimedelta(error.retry_delay)
         status.details.add().Pack(retry)
-    return rpc_status.to_status(status)
-
-
-def show_incident(incident: str) -> object:
-    """Returns the status of what nobody named: a number to ask the operator about."""
-    info = error_details_pb2.ErrorInfo(
-        reason=Reason.INTERNAL.value, domain=DOMAIN, metadata={"incident": incident}
-    )
-    code: int = StatusCode.INTERNAL.value[0]
-    status = status_pb2.Status(code=code, message=f"internal error {incident}")
-    status.details.add().Pack(info)
     return rpc_status.to_status(status)
