@@ -1,0 +1,230 @@
+"""Every RPC driven with marked cards, then every file searched. covers: I1, I4.
+
+Success, decline, lost answers, a crash, plain and malformed input, at DEBUG. The
+control is a gateway that writes what it opens: the same search must find it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+import grpc
+import pytest
+from bailee import BaileeError, Billing, Card, Client
+from bailee.client import new_request_id
+from bailee.v1 import card_pb2, vault_service_pb2
+
+from gateway.cli.audit import export_gateway_at
+from gateway.cli.init import InitOptions, create_gateway, free_port
+from gateway.config import Settings
+from gateway.words.clock import SystemClock
+from tests.crash.test_kill_payments import simulator
+from tests.security.leak_search import search_bytes, search_files
+
+pytestmark = pytest.mark.process
+
+# Published test numbers; each goes another way.
+OK, DECLINED, LOST, STORED_ONLY = (
+    "5555555555554444",
+    "4000000000009995",
+    "6011111111111117",
+    "3566002020360505",
+)
+PLAIN, CRASHED, MALFORMED, REFUSED = (
+    "378282246310005",
+    "5105105105105100",
+    "30569309025904",
+    "4242424242424241",
+)
+NUMBERS = [OK, DECLINED, LOST, STORED_ONLY, PLAIN, CRASHED, MALFORMED, REFUSED]
+SECURITY_CODE = "739284650173928465"
+BILLING = Billing(
+    name="Zebedee Marker",
+    line1="Marker Street 4711",
+    city="Markerville",
+    postal_code="MRK-90210",
+    country="DE",
+    email="marked@leak.example",
+    phone="+49-marked-1234567",
+)
+MARKS = [
+    *NUMBERS,
+    SECURITY_CODE,
+    BILLING.name,
+    BILLING.line1,
+    BILLING.city,
+    BILLING.postal_code,
+    BILLING.email,
+    BILLING.phone,
+]
+
+
+class Seen:
+    """What the caller saw: answers, errors, receipts."""
+
+    def __init__(self):
+        self.texts = []
+
+    def call(self, function, *arguments, **keywords):
+        try:
+            answer = function(*arguments, **keywords)
+        except BaileeError as error:
+            facts = (error, repr(error), error.args, error.metadata, error.violations)
+            self.texts.append(repr(facts))
+            return None
+        self.texts.append(str(answer) + repr(answer))
+        self.texts.append(repr(answer.SerializeToString()))
+        return answer
+
+
+def a_card(number):
+    return Card(
+        number=number,
+        expiry_month=12,
+        expiry_year=2031,
+        security_code=SECURITY_CODE,
+        billing=BILLING,
+    )
+
+
+def start(folder, bank, mode, boundary="none"):
+    settings = {
+        "BAILEE_SIMULATOR_URL": bank,
+        "BAILEE_LOG_LEVEL": "DEBUG",
+        "BAILEE_ACCEPT_PLAIN_CARDS": "true",
+        "BAILEE_PROCESSOR_DEADLINE_SECONDS": "2",
+    }
+    command = [sys.executable, "-m", "tests.security.marked_gateway"]
+    with (folder / "serve.log").open("ab") as log:
+        return subprocess.Popen(
+            [*command, str(folder), mode, boundary],
+            env=os.environ | settings,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def wait(client):
+    ends = time.monotonic() + 20
+    while True:
+        try:
+            client.get_card_token("card_none")
+        except BaileeError as error:
+            if error.reason:
+                return
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+
+
+def drive(client, seen, bank):
+    """Every RPC, through every kind of outcome."""
+    token = seen.call(client.tokenize_card, a_card(STORED_ONLY)).card_token.name
+    seen.call(client.get_card_token, token)
+    seen.call(client.tokenize_card, a_card(REFUSED))
+    pay = {"amount": 1000, "currency": "USD"}
+    paid = seen.call(client.create_payment, card=a_card(OK), **pay)
+    again = paid.payment.card_token
+    seen.call(
+        client.create_payment, card_token=again, security_code=SECURITY_CODE, **pay
+    )
+    seen.call(client.create_payment, card=a_card(DECLINED), **pay)
+    held = seen.call(client.create_payment, card_token=again, capture=False, **pay)
+    seen.call(client.capture_payment, held.payment.name)
+    held = seen.call(client.create_payment, card_token=again, capture=False, **pay)
+    seen.call(client.cancel_payment, held.payment.name)
+    seen.call(client.refund_payment, paid.payment.name, amount=10, currency="USD")
+    seen.call(client.create_payment, card_token=again, purpose="marketing", **pay)
+    seen.call(client.create_payment, card_token=again, description=PLAIN, **pay)
+    seen.call(client.create_payment, card_token=again, merchant_reference=OK, **pay)
+    seen.call(client.get_payment, paid.payment.name)
+    arm(bank, [["/v1/payments", "drop_after"], ["/v1/payments", "drop_before"]])
+    seen.call(client.create_payment, card=a_card(LOST), **pay)
+    arm(bank, [["/v1/payment_methods", "malformed"]])
+    seen.call(client.create_payment, card=a_card(LOST), **pay)
+    plain = card_pb2.PlainCard(
+        number=PLAIN,
+        expiry_month=12,
+        expiry_year=2031,
+        security_code=SECURITY_CODE,
+    )
+    plain.billing.name, plain.billing.email = BILLING.name, BILLING.email
+    for number in (PLAIN, PLAIN + "0", PLAIN[:-1]):
+        plain.number = number
+        request = vault_service_pb2.TokenizeCardRequest(
+            merchant=client.merchant,
+            request_id=new_request_id(),
+            card=card_pb2.CardInput(plain=plain),
+        )
+        seen.call(client._call, client._vault.TokenizeCard, request, "")
+    send_garbage(client, seen)
+    seen.call(client.delete_card_token, token)
+
+
+def send_garbage(client, seen):
+    """Bytes that are no message and hold a card number."""
+    for rpc in ("VaultService/TokenizeCard", "PaymentService/CreatePayment"):
+        call = client._channel.unary_unary(f"/bailee.v1.{rpc}")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(b"\xff\xff" + MALFORMED.encode() + SECURITY_CODE.encode(), timeout=5)
+        seen.texts.append(str(caught.value))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def arm(bank, faults):
+    body = json.dumps(faults).encode()
+    request = urllib.request.Request(
+        f"{bank}/control/faults",
+        data=body,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request):
+        pass
+
+
+def run(tmp_path, mode):
+    """Drives a gateway and returns its folder and what the caller saw."""
+    folder, seen = tmp_path / "gateway", Seen()
+    with simulator(tmp_path) as bank:
+        options = InitOptions(listen=f"127.0.0.1:{free_port()}")
+        bundle = create_gateway(folder, options, SystemClock().now()).bundle
+        crashing = start(folder, bank, mode, "CARD_STORED")
+        with Client.from_bundle(bundle, timeout_seconds=3) as client:
+            wait(client)
+            seen.call(
+                client.create_payment, card=a_card(CRASHED), amount=5, currency="USD"
+            )
+        crashing.kill()
+        crashing.wait()
+        process = start(folder, bank, mode)
+        try:
+            with Client.from_bundle(bundle, timeout_seconds=10) as client:
+                wait(client)
+                drive(client, seen, bank)
+                time.sleep(3)  # the resolver asks about the lost ones
+        finally:
+            process.kill()
+            process.wait()
+        export_gateway_at(Settings.read(folder), "shop", tmp_path / "export")
+    return seen
+
+
+class TestNoSecretLeaves:
+    def test_finds_no_mark_in_any_file_answer_or_error(self, tmp_path):
+        seen = run(tmp_path, "clean")
+
+        found = search_files([tmp_path], MARKS)
+        for text in seen.texts:
+            found += search_bytes("an answer", text.encode(), MARKS)
+        assert len(seen.texts) > 25
+        assert found == []
+
+    def test_the_search_finds_a_gateway_that_writes_a_card(self, tmp_path):
+        seen = run(tmp_path, "leaky")
+
+        found = search_files([tmp_path], MARKS)
+        assert seen.texts
+        assert {item.secret for item in found} >= {OK, STORED_ONLY}
+        assert all("serve.log" in item.file for item in found)
