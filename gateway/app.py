@@ -34,6 +34,7 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.processors.simulator.http_transport import HttpTransport
 from gateway.processors.simulator.ledger import Ledger
 from gateway.processors.simulator.processor import (
     EmbeddedTransport,
@@ -90,7 +91,10 @@ def open_storage(settings: Settings, keys: FileKeyProvider) -> SqliteStorage:
 def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]:
     """Returns the processors that the settings name, by name."""
     processors: dict[str, Processor] = {}
-    if settings.simulator:
+    if settings.simulator_url:
+        transport = HttpTransport(settings.simulator_url)
+        processors["simulator"] = SimulatorProcessor(transport)
+    elif settings.simulator:
         ledger = Ledger(settings.path("simulator_ledger"), clock)
         processors["simulator"] = SimulatorProcessor(EmbeddedTransport(ledger))
     return processors

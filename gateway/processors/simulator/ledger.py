@@ -48,6 +48,10 @@ class Faults:
 
     armed: list[tuple[str, str]] = field(default_factory=list)
 
+    def peek(self, path: str) -> str | None:
+        """Returns the fault armed for this path and leaves it armed."""
+        return next((fault for wanted, fault in self.armed if wanted in path), None)
+
     def take(self, path: str) -> str | None:
         """Returns the fault armed for this path, once."""
         for place, (wanted, fault) in enumerate(self.armed):
