@@ -3,9 +3,10 @@
 import unicodedata
 from typing import Final
 
-# Control characters forge lines in logs and terminals; surrogates and noncharacters
-# cannot be encoded; separators of lines and paragraphs end a line in some readers.
-_REFUSED: Final = frozenset({"Cc", "Cn", "Cs", "Zl", "Zp"})
+# Control characters forge lines in logs and terminals; surrogates cannot be encoded;
+# separators of lines and paragraphs end a line in some readers. Unassigned characters
+# pass: they are what this Python's Unicode tables do not know yet.
+_REFUSED: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def find_fault(text: str, max_length: int) -> str | None:
