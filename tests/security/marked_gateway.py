@@ -2,9 +2,9 @@
 
     python -m tests.security.marked_gateway DIR clean|leaky BOUNDARY
 
-Three digits cannot be searched for, so here a security code may be longer. ``leaky`` is
-the control: it writes what it opened, and the same search must then find it. It dies the
-first time it reaches BOUNDARY; "none" never.
+Three digits cannot be searched for, so here a security code may be longer. In mode
+"leaky", the control, it writes what it opened: the search must then find it. It dies
+the first time it reaches BOUNDARY; "none" never.
 """
 
 import asyncio

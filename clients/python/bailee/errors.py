@@ -3,9 +3,9 @@
 A decline is not an error: ``Payment.state`` says DECLINED.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -147,10 +147,12 @@ def _from_status(
 
 def _read_status(error: grpc.RpcError) -> status_pb2.Status | None:
     """Returns the google.rpc.Status of the trailers, if a gateway sent one."""
-    for item in error.trailing_metadata() or ():
-        if item.key == _STATUS_TRAILER and isinstance(item.value, bytes):
+    # Pairs, whether the call was synchronous (named tuples) or not (plain ones).
+    pairs = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+    for key, value in pairs:
+        if key == _STATUS_TRAILER and isinstance(value, bytes):
             try:
-                return status_pb2.Status.FromString(item.value)
+                return status_pb2.Status.FromString(value)
             except DecodeError:
                 return None
     return None
