@@ -1,7 +1,13 @@
 """Whether a use of a card is allowed: one pure function over a closed domain.
 
-Everything not allowed by a row is denied. docs/policy.md prints the whole table, and a
-test enumerates the whole product of the arguments against it.
+The first rule that applies decides, in the order of the code; whatever no rule allows
+is denied. docs/policy.md prints the table (``python -m gateway.policy.show``), and a
+test compares it with the whole product of the arguments.
+
+Invariants:
+  * No policy version and no mandate can allow a purpose of ``NEVER_ALLOWED``.
+  * Erasure is always allowed, whatever the state of merchant, card and policy.
+  * Deactivation stops every use but erasure and moving the card to another vault.
 """
 
 from collections.abc import Mapping
@@ -10,7 +16,13 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.words.lifecycles import CardState, MerchantState
-from gateway.words.purposes import NEVER_ALLOWED, PAYMENT_PURPOSES, Purpose, Verb
+from gateway.words.purposes import (
+    GRANTABLE,
+    NEVER_ALLOWED,
+    PAYMENT_PURPOSES,
+    Purpose,
+    Verb,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +33,11 @@ class Decision:
     rule: str
 
 
-# Which purposes a verb can serve. A charge cannot claim to be a verification.
+# Which purposes a verb can serve. A charge cannot claim to be a verification. A card is
+# tokenized for every purpose that its mandate grants.
 PURPOSES_OF: Final[Mapping[Verb, frozenset[Purpose]]] = MappingProxyType(
     {
-        Verb.TOKENIZE: frozenset(),
+        Verb.TOKENIZE: GRANTABLE,
         Verb.CHARGE: PAYMENT_PURPOSES,
         Verb.VERIFY: frozenset({Purpose.VERIFICATION}),
         Verb.ERASE: frozenset({Purpose.ERASURE}),
@@ -65,11 +78,11 @@ def decide(  # noqa: PLR0911 - a table of rules, each with its own answer
         return _NEVER
     if purpose not in PURPOSES_OF[verb]:
         return _MISFIT
+    if verb is Verb.ERASE:
+        return _ERASURE
     if card is not CardState.ACTIVE:
         return _ERASED
-    if purpose is Purpose.ERASURE:
-        return _ERASURE
-    if merchant is not MerchantState.ACTIVE and purpose is not Purpose.TRANSFER:
+    if merchant is not MerchantState.ACTIVE and verb is not Verb.TRANSFER:
         return _DEACTIVATED
     if not in_policy:
         return _NOT_IN_POLICY
