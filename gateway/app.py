@@ -113,6 +113,7 @@ class Gateway:
         clock: Clock,
         reached: Reached = ignore,
     ) -> None:
+        self.clock = clock
         self.storage = storage
         self.processors = processors
         hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
