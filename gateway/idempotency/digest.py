@@ -5,12 +5,11 @@ Keyed, because a request may hold a card number in clear, and card numbers are g
 caller of this function clears the security code first (I4).
 """
 
-import hashlib
-import hmac
+from gateway.words.keyed_hash import KeyedHash
 
 
-def request_digest(key: bytes, rpc: str, request: bytes) -> bytes:
+def request_digest(key: KeyedHash, rpc: str, request: bytes) -> bytes:
     """Returns HMAC-SHA-256 of the RPC's name and the request's deterministic bytes."""
     name = rpc.encode()
     message = len(name).to_bytes(4, "big") + name + request
-    return hmac.digest(key, message, hashlib.sha256)
+    return key.digest(message)

@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from gateway.idempotency.digest import request_digest
 from gateway.keys.ports import KeyProvider
 from gateway.words.identifiers import MerchantId, read_merchant_id
+from gateway.words.keyed_hash import KeyedHash
 
 # What differs between two tries of one request, and what must never be remembered in
 # any form (I4). Paths of field names; a request that lacks one is none the worse.
@@ -27,7 +28,7 @@ class RequestDigests:
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
-        self._keys: dict[MerchantId, bytes] = {}
+        self._keys: dict[MerchantId, KeyedHash] = {}
 
     def of(self, rpc: str, request: Message) -> bytes:
         """Returns the digest of a request, without request id and security code.
@@ -42,13 +43,14 @@ class RequestDigests:
             _clear(copy, path)
         return request_digest(key, rpc, copy.SerializeToString(deterministic=True))
 
-    def _key(self, request: Any) -> bytes:  # noqa: ANN401 - every request has a merchant
+    def _key(self, request: Any) -> KeyedHash:  # noqa: ANN401 - every request has a merchant
         merchant = read_merchant_id(request.merchant)
         key = self._keys.get(merchant)
         if key is None:
             if len(self._keys) >= _KEYS_MAX:
                 self._keys.clear()
-            key = self._keys[merchant] = self._provider.mac_key(f"request/{merchant}")
+            key = KeyedHash(self._provider.mac_key(f"request/{merchant}"))
+            self._keys[merchant] = key
         return key
 
 

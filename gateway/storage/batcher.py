@@ -19,7 +19,7 @@ from gateway.words.identifiers import MerchantId
 UNITS_MAX: Final = 128
 # Measured: waiting until nothing arrived for this long gives larger commits than a
 # fixed wait, and costs a lone caller nothing.
-_QUIET_SECONDS: Final = 150e-6
+_QUIET_SECONDS: Final = 600e-6
 _GATHER_SECONDS: Final = 3e-3
 
 

@@ -1,10 +1,9 @@
 """The bytes of a card's details before they are sealed: JSON with a version."""
 
 import json
-from dataclasses import asdict
 from typing import Final
 
-from gateway.cards.details import BillingDetails, CardDetails
+from gateway.cards.details import BILLING_LENGTHS, BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
 from gateway.errors import IntegrityViolation
@@ -14,7 +13,11 @@ _VERSION: Final = 1
 
 def encode_details(details: CardDetails) -> bytes:
     """Returns number, expiry and the given billing details."""
-    billing = {name: text for name, text in asdict(details.billing).items() if text}
+    billing = {
+        name: text
+        for name in BILLING_LENGTHS
+        if (text := getattr(details.billing, name))
+    }
     return json.dumps(
         {
             "v": _VERSION,

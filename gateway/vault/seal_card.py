@@ -23,6 +23,7 @@ from gateway.vault.fingerprint import expiry_fingerprint, number_fingerprint
 from gateway.vault.ports import KeyKind, StoredCard, VaultUnit, WrappedDataKey
 from gateway.vault.sealed_input import ReceivedCard
 from gateway.words.identifiers import CardTokenName, MerchantId, RequestId, new_name
+from gateway.words.keyed_hash import KeyedHash
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
@@ -70,7 +71,7 @@ class SealCard:
         self._provider = provider
         self._hierarchy = hierarchy
         self._storage = storage
-        self._fingerprint_keys: dict[MerchantId, bytes] = {}
+        self._fingerprint_keys: dict[MerchantId, KeyedHash] = {}
 
     async def prepare(self, new: NewCard) -> PreparedCard:
         """Returns the rows and the entry of a new card.
@@ -153,9 +154,9 @@ class SealCard:
             )
         return wrapped
 
-    def _fingerprint_key(self, merchant: MerchantId) -> bytes:
+    def _fingerprint_key(self, merchant: MerchantId) -> KeyedHash:
         key = self._fingerprint_keys.get(merchant)
         if key is None:
-            key = self._provider.mac_key(f"fingerprint/{merchant}")
+            key = KeyedHash(self._provider.mac_key(f"fingerprint/{merchant}"))
             self._fingerprint_keys[merchant] = key
         return key
