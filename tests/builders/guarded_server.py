@@ -124,10 +124,13 @@ class Vault(vault_service_pb2_grpc.VaultServiceServicer):
     def __init__(self):
         self.arrived = asyncio.Event()
         self.left = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def GetCardToken(self, request, context):  # noqa: N802 - gRPC's name
         self.arrived.set()
         try:
+            if request.card_token == "until-drained":
+                await self.released.wait()
             return await behave(request)
         finally:
             self.left.set()
