@@ -3,6 +3,9 @@
 Invariants:
   * Only the fields passed as ``extra`` and the fixed message leave the process. An
     exception's text and traceback are dropped: they may quote a card number.
+  * Libraries put values into their messages (grpcio quotes metadata that it cannot
+    decode, asyncio shows the exception of a forgotten task), so only the pattern of
+    such a message is written, and of a message without a pattern only its place.
   * A run of 12 or more digits is replaced before it is written, as a second net.
 """
 
@@ -18,6 +21,8 @@ _STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))
     "asctime",
     "taskName",
 }
+# A part that runs as its own program logs as __main__.
+_OURS: Final = frozenset({"gateway", "__main__"})
 _DIGITS: Final = re.compile(r"(?:\d[ -]?){12,}")
 
 
@@ -31,14 +36,26 @@ class JsonFormatter(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__qualname__
         for name, value in vars(record).items():
-            if name not in _STANDARD:
+            if name not in _STANDARD and _is_ours(record):
                 line[name] = value
         return _DIGITS.sub("[digits]", json.dumps(line, default=_type_only))
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] in _OURS
+
+
+def _message(record: logging.LogRecord) -> str:
+    if _is_ours(record):
+        return record.getMessage()
+    if record.args and isinstance(record.msg, str):
+        return record.msg
+    return f"message of a library, at {record.filename}:{record.lineno}"
 
 
 def _type_only(value: object) -> str:

@@ -99,10 +99,10 @@ class Guard(grpc.aio.ServerInterceptor):
         self._roles = roles
         self._open_rpcs = open_rpcs
         self._wrapped: dict[str, Handler] = {}
+        self._unknown = GuardedRpc(self, "unknown", _unknown_rpc, None, None)
         # Streams both ways: it answers whatever the caller believes the RPC to be.
-        unknown = GuardedRpc(self, "unknown", _unknown_rpc, None, None)
-        self._unknown: Handler = grpc.stream_stream_rpc_method_handler(
-            unknown.stream_stream
+        self._unlisted: Handler = grpc.stream_stream_rpc_method_handler(
+            self._unknown.stream_stream
         )
 
     async def intercept_service(
@@ -117,9 +117,13 @@ class Guard(grpc.aio.ServerInterceptor):
             return wrapped
         handler = await continuation(handler_call_details)
         if handler is None or (rpc not in self._roles and rpc not in self._open_rpcs):
-            return self._unknown  # not kept: callers choose the names
+            return self._unlisted  # not kept: callers choose the names
         self._wrapped[rpc] = wrapped = self._wrap(rpc, handler)
         return wrapped
+
+    async def refuse_unknown(self, context: Context) -> None:
+        """Ends a call of an RPC that has no handler; strangers stay strangers."""
+        await self._unknown.stream_stream(None, context)
 
     def _wrap(self, rpc: str, handler: Handler) -> Handler:
         """Returns the handler inside the guard, for whichever of gRPC's four kinds.
@@ -277,7 +281,7 @@ class GuardedRpc:
         await context.abort_with_status(status)
 
     async def stream_stream(
-        self, requests: AsyncIterator[Message], context: Context
+        self, requests: AsyncIterator[Message] | None, context: Context
     ) -> None:
         """Many requests, many answers."""
         call = self._begin()

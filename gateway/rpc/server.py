@@ -23,6 +23,7 @@ from gateway.errors import LimitExceeded
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
 from gateway.rpc.payment_servicer import PaymentServicer
+from gateway.rpc.unbreakable_server import unbreakable_server
 from gateway.rpc.vault_servicer import VaultServicer
 
 _HOUR_MS: Final = 3_600_000
@@ -128,8 +129,11 @@ def build_server(
 
 def guarded_server(guard: Guard) -> grpc.aio.Server:
     """Returns a server with our limits and the guard, and no service yet."""
-    return grpc.aio.server(
-        interceptors=[guard], options=OPTIONS, maximum_concurrent_rpcs=_STREAMS_MAX
+    return unbreakable_server(
+        guard,
+        refuse=guard.refuse_unknown,
+        options=OPTIONS,
+        streams_max=_STREAMS_MAX,
     )
 
 

@@ -10,7 +10,9 @@ The format is documented in proto/bailee/v1/card.proto.
 """
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +21,7 @@ from gateway.cards.details import BILLING_LENGTHS, BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
 from gateway.cards.security_code import SecurityCode
-from gateway.errors import CardInvalid, PlainCardRefused, SealedCardRejected
+from gateway.errors import PlainCardRefused, SealedCardRejected
 from gateway.keys.ports import KeyProvider
 from gateway.words.identifiers import MerchantId, RequestId
 from gateway.words.length_prefix import join_parts
@@ -30,11 +32,16 @@ SUITE_NAME: Final = "X25519-HKDF_SHA256-AES256GCM"
 LUHN_NOT_CHECKED: Final = "LUHN_NOT_CHECKED"
 
 _PLAINTEXT_BYTES_MAX: Final = 4096
+_OVERHEAD_BYTES: Final = 32 + 16  # the encapsulated key and the tag
 _AGE_MAX: Final = timedelta(minutes=10)
 # Clocks differ; a caller's may be a little ahead.
 _AHEAD_MAX: Final = timedelta(minutes=1)
 _CARD_KEYS: Final = {"number", "expiry_month", "expiry_year", "sealed_at"}
 _CARD_OPTIONAL: Final = {"security_code", "billing"}
+# RFC 3339 in UTC. datetime.fromisoformat() takes much more, week dates for instance.
+_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|\+00:00)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +144,21 @@ class SealedInput:
 
         Raises:
             SealedCardRejected: The envelope does not open for this call, or is stale.
-            CardInvalid: Not three or four digits.
+            CardInvalid: Not three or four digits. Which of both the card's brand
+                uses is for the caller to check.
         """
         content = self._open(SECURITY_CODE_LABEL, form, context, now)
         if set(content) != {"security_code", "sealed_at"}:
             raise SealedCardRejected
-        return SecurityCode(_text(content, "security_code"))
+        code = _text(content, "security_code")
+        return SecurityCode(code, field="security_code")
 
     def _open(
         self, label: str, form: SealedForm, context: EnvelopeContext, now: datetime
     ) -> Mapping[str, Any]:
+        body_bytes = len(form.ciphertext) - _OVERHEAD_BYTES
+        if not 0 < body_bytes <= _PLAINTEXT_BYTES_MAX:
+            raise SealedCardRejected
         info = seal_info(label, self._provider.vault_id, form.key_id, context)
         plain = self._provider.open_sealed(form.key_id, form.ciphertext, info, now)
         content = _read_json(plain)
@@ -158,13 +170,11 @@ class SealedInput:
 
 def _read_json(plain: bytes) -> Mapping[str, Any]:
     """Returns the object; the sender's wrong JSON is a rejected envelope."""
-    if len(plain) > _PLAINTEXT_BYTES_MAX:
-        raise SealedCardRejected
-    try:
-        content = json.loads(plain, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        # "from None": the error's text quotes what it could not read.
-        raise SealedCardRejected from None
+    content = None
+    # Suppressed rather than chained: these errors carry the text they could not read.
+    with suppress(ValueError, RecursionError):
+        # Decoded here, because json.loads() would take UTF-16 and UTF-32 as well.
+        content = json.loads(plain.decode("utf-8"), object_pairs_hook=_unique)
     if not isinstance(content, dict):
         raise SealedCardRejected
     return content
@@ -202,16 +212,16 @@ def _text(content: Mapping[str, Any], name: str, *, default: str | None = None) 
 
 def _integer(content: Mapping[str, Any], name: str) -> int:
     value = content.get(name)
+    # True and False are integers to Python, not to JSON.
     if not isinstance(value, int) or isinstance(value, bool):
-        raise CardInvalid(f"card.{name}", "is not a whole number")
+        raise SealedCardRejected
     return value
 
 
 def _read_time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SealedCardRejected from None
-    if moment.tzinfo is None:
+    if not _TIME.fullmatch(text):
         raise SealedCardRejected
-    return moment
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # the thirtieth of February
+        raise SealedCardRejected from None

@@ -10,6 +10,7 @@ import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -28,6 +29,7 @@ from gateway.rpc.server import DrainableHealth, guarded_server, listen
 from gateway.rpc.tls import mutual_tls
 from gateway.words.callers import Caller, Role
 from gateway.words.identifiers import MerchantId
+from tests.builders.certificates import Ca
 
 SECRET = "4242 4242 4242 4242 of Marked Holder"
 SECRET_WORDS = ("4242", "Marked", "Holder")
@@ -73,10 +75,13 @@ class CallerTable:
     def all(self):
         return self.rows
 
-    async def read(self, _scope, query):
+    async def read(self, merchant, query):
         if self.error is not None:
             raise self.error
         return query(self)
+
+    async def commit(self, merchant, work):
+        return work(self)
 
 
 async def behave(request):
@@ -95,6 +100,8 @@ async def behave(request):
             await asyncio.sleep(30)
         case named if named in _RAISED:
             raise _RAISED[named]()
+        case _:
+            pass
     return Response(card_token=card_pb2.CardToken(name=caller_of_call().spiffe_id))
 
 
@@ -112,18 +119,23 @@ _RAISED = {
 
 
 class Vault(vault_service_pb2_grpc.VaultServiceServicer):
-    """GetCardToken behaves on demand; ``arrived`` is set when a call is inside."""
+    """Every RPC behaves on demand; ``arrived`` is set when a call is inside."""
 
     def __init__(self):
         self.arrived = asyncio.Event()
         self.left = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def GetCardToken(self, request, context):  # noqa: N802 - gRPC's name
         self.arrived.set()
         try:
+            if request.card_token == "until-drained":
+                await self.released.wait()
             return await behave(request)
         finally:
             self.left.set()
+
+    TokenizeCard = DeleteCardToken = ListSealingKeys = GetCardToken
 
 
 def _add_streams(server):
@@ -188,14 +200,14 @@ class Served:
     """A running server and how to reach it."""
 
     address: str
-    ca: object
-    server: object
+    ca: Ca
+    server: grpc.aio.Server
     guard: Guard
     vault: Vault
     health: DrainableHealth
     directory: CallerDirectory
     table: CallerTable
-    files: dict
+    files: dict[str, Path]
 
     def channel(self, pair=None, ca=None):
         """Opens a channel with this client certificate."""
@@ -249,8 +261,8 @@ class Refusal:
     code: str
     message: str
     reason: str
-    metadata: dict
-    fields: list
+    metadata: dict[str, str]
+    fields: list[tuple[str, str]]
     retry_seconds: float | None
 
     @classmethod
