@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.idempotency.digest import request_digest
+from gateway.words.keyed_hash import KeyedHash
 
-KEY = bytes(range(32))
+RAW_KEY = bytes(range(32))
+KEY = KeyedHash(RAW_KEY)
 FROZEN = json.loads(
     Path(__file__).parents[1].joinpath("vectors/request_digest_v1.json").read_text()
 )
@@ -19,7 +21,7 @@ class TestRequestDigest:
     def test_has_not_changed(self):
         """Stored digests must still match after an upgrade."""
         digest = request_digest(
-            bytes.fromhex(FROZEN["key"]),
+            KeyedHash(bytes.fromhex(FROZEN["key"])),
             FROZEN["rpc"],
             bytes.fromhex(FROZEN["request"]),
         )
@@ -33,7 +35,7 @@ class TestRequestDigest:
         assert same is (one == other)
 
     def test_tells_keys_apart(self):
-        other = bytes(range(1, 33))
+        other = KeyedHash(bytes(range(1, 33)))
 
         assert request_digest(KEY, "A", b"x") != request_digest(other, "A", b"x")
 
