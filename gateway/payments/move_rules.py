@@ -52,7 +52,8 @@ class Wish:
 class Answer:
     """What became of asking for a move.
 
-    ``is_fact`` says that the processor decided it, so that it holds whoever heard it.
+    ``is_fact`` says that the processor decided it, so that it holds whoever heard it;
+    ``is_refused`` that it understood this try and executed nothing in it.
     ``needs_attention`` asks for a person.
     """
 
@@ -60,6 +61,7 @@ class Answer:
     failure_reason: str = ""
     processor_object: str = ""
     is_fact: bool = False
+    is_refused: bool = False
     needs_attention: bool = False
 
 

@@ -174,7 +174,9 @@ class Mover:
             if refused.failure_reason == IDEMPOTENCY_MISMATCH:
                 return Answer(status=MoveStatus.UNKNOWN)
             return Answer(
-                status=MoveStatus.FAILED, failure_reason=refused.failure_reason
+                status=MoveStatus.FAILED,
+                failure_reason=refused.failure_reason,
+                is_refused=True,
             )
         return Answer(
             status=_STATUS[outcome.state],

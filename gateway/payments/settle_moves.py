@@ -55,6 +55,7 @@ class SettleMoves:
         mover = self._movers[move.kind]
         age = self._clock.now() - move.created_at
         in_window = age < processor.capabilities.idempotency_window
+        answer = Answer(status=MoveStatus.UNKNOWN)
         if in_window:
             answer = await mover.ask(processor, account, payment, move)
             if answer.is_fact:
@@ -72,18 +73,20 @@ class SettleMoves:
             sums = Sums.UNCLEAR
             if found is not None:
                 sums = mover.rules.compare(payment, moves, move, found)
-            answer = _judge(sums, in_window=in_window)
+            answer = _judge(sums, answer, in_window=in_window)
         await mover.records.record(merchant, account, move, answer)
 
 
-def _judge(sums: Sums, *, in_window: bool) -> Answer:
-    """Returns the answer that the processor's sums stand for."""
+def _judge(sums: Sums, answer: Answer, *, in_window: bool) -> Answer:
+    """Returns what the processor's sums, and its answer to this try, stand for."""
     if sums is Sums.EXECUTED:
         return Answer(status=MoveStatus.SUCCEEDED, is_fact=True)
     if sums is Sums.IMPOSSIBLE:
         return Answer(
             status=MoveStatus.FAILED, failure_reason=NOT_EXECUTED, is_fact=True
         )
+    if sums is Sums.NOT_EXECUTED and answer.is_refused:
+        return answer
     if in_window:
         return Answer(status=MoveStatus.UNKNOWN)
     if sums is Sums.NOT_EXECUTED:
