@@ -6,7 +6,6 @@ is one of Stripe's own ``pm_card_…`` names, and only storing a card goes unpro
 """
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,7 +59,7 @@ class Account:
     def call(self, payment=None):
         name = payment or a_payment_name()
         key = f"bailee-test-{a_payment_name()}"
-        return replace(a_call(an_account("stripe"), key, payment=name))
+        return a_call(an_account("stripe"), key, payment=name)
 
     async def store(self, number=cards.VISA):
         self.customer = await self.processor.create_customer(self.call())
