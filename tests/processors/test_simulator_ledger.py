@@ -225,6 +225,25 @@ class TestHolds:
         assert (read["status"], read["capturable"]) == ("canceled", 0)
 
 
+class TestRefunds:
+    def test_need_money_that_was_collected(self, bank):
+        customer, method = bank.stored()
+        held = bank.pay(method, customer=customer, capture=False).body
+
+        answer = bank.ask(Operation.REFUND, {"payment": held["id"]})
+
+        assert code_of(answer) == "payment_not_captured"
+
+    def test_give_back_what_is_left_when_no_amount_is_named(self, bank):
+        customer, method = bank.stored()
+        payment = bank.pay(method, customer=customer).body["id"]
+        bank.ask(Operation.REFUND, {"payment": payment, "amount": 1})
+
+        answer = bank.ask(Operation.REFUND, {"payment": payment})
+
+        assert answer.body["amount"] == 999
+
+
 class TestForms:
     @pytest.mark.parametrize(
         "change",
