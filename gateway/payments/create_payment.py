@@ -153,7 +153,7 @@ class CreatePayment:
             ),
         )
         if earlier is not None:
-            return await self._repeat(command)
+            return await self._repeat(command, await self._count(command))
         if command.purpose in MERCHANT_INITIATED and not command.charge_once_key:
             raise RequestInvalid(
                 "charge_once_key", "is required when the merchant starts the payment"
@@ -219,7 +219,7 @@ class CreatePayment:
         )
         submitted = await self._submit(command, opened, use, payment)
         if not isinstance(submitted, tuple):
-            return await self._repeat(command)
+            return await self._repeat(command, submitted)
         intent, payment = submitted
         self._reached(Boundary.SUBMITTED)
         charge = Charge(
@@ -329,14 +329,19 @@ class CreatePayment:
             )
         )
 
-    async def _repeat(self, command: CreatePaymentCommand) -> PaymentResult:
-        """Returns what the first call made, as it is now."""
-        earlier = await self._storage.commit(
+    async def _count(self, command: CreatePaymentCommand) -> Repeated | Reused | None:
+        """Looks the id up again in a unit of its own, where a mismatch is counted."""
+        return await self._storage.commit(
             command.merchant,
             lambda unit: claim(
                 unit.requests, CREATE_RPC, command.request_id, command.digest
             ),
         )
+
+    async def _repeat(
+        self, command: CreatePaymentCommand, earlier: Repeated | Reused | None
+    ) -> PaymentResult:
+        """Returns what the first call made, as it is now."""
         if not isinstance(earlier, Repeated):
             raise RequestIdReused
         record = earlier.record

@@ -79,7 +79,7 @@ class TokenizeCard:
             ),
         )
         if earlier is not None:
-            return await self._repeat(command)
+            return await self._repeat(command, await self._count(command))
         now = self._clock.now()
         context = EnvelopeContext(
             merchant=merchant, rpc=RPC, request_id=command.request_id
@@ -97,9 +97,10 @@ class TokenizeCard:
             )
         )
 
-        def store(unit: VaultUnit) -> Appended | None:
-            if _claim(unit, command) is not None:
-                return None
+        def store(unit: VaultUnit) -> Appended | Repeated | Reused:
+            earlier = claim(unit.requests, RPC, command.request_id, command.digest)
+            if earlier is not None:
+                return earlier
             appended = prepared.add(unit)
             unit.requests.add(
                 RequestRecord(
@@ -113,33 +114,36 @@ class TokenizeCard:
             )
             return appended
 
-        appended = await self._storage.commit(merchant, store)
-        if appended is None:
-            return await self._repeat(command)
+        stored = await self._storage.commit(merchant, store)
+        if isinstance(stored, Repeated | Reused):
+            return await self._repeat(command, stored)
         return Tokenized(
             card=prepared.stored,
-            receipt=appended.receipt(),
+            receipt=stored.receipt(),
             replayed=False,
             warnings=received.warnings,
         )
 
-    async def _repeat(self, command: TokenizeCardCommand) -> Tokenized:
-        """Returns what the first call made, as it is now."""
-        earlier = await self._storage.commit(
-            command.merchant, lambda unit: _claim(unit, command)
+    async def _count(self, command: TokenizeCardCommand) -> Repeated | Reused | None:
+        """Looks the id up again in a unit of its own, where a mismatch is counted."""
+        return await self._storage.commit(
+            command.merchant,
+            lambda unit: claim(unit.requests, RPC, command.request_id, command.digest),
         )
+
+    async def _repeat(
+        self, command: TokenizeCardCommand, earlier: Repeated | Reused | None
+    ) -> Tokenized:
+        """Returns what the first call made, as it is now."""
         if not isinstance(earlier, Repeated):
             raise RequestIdReused
+        record = earlier.record
 
         def read(unit: VaultUnit) -> tuple[StoredCard | None, Receipt]:
-            token = CardTokenName(earlier.record.resource)
-            return unit.cards.find(token), unit.log.receipt(earlier.record.entry_index)
+            token = CardTokenName(record.resource)
+            return unit.cards.find(token), unit.log.receipt(record.entry_index)
 
         card, receipt = await self._storage.read(command.merchant, read)
         if card is None:
             raise InvariantBroken
         return Tokenized(card=card, receipt=receipt, replayed=True)
-
-
-def _claim(unit: VaultUnit, command: TokenizeCardCommand) -> Repeated | Reused | None:
-    return claim(unit.requests, RPC, command.request_id, command.digest)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.rpc.show_errors import show
-
 ROOT = Path(__file__).parents[2]
 PATHS = re.compile(r"`((?:gateway|tests|clients|proto|docs)/[\w./-]+)`")
 
@@ -44,7 +42,3 @@ class TestDecisions:
     @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
     def test_have_a_status_and_a_date(self, file):
         assert re.search(r"^Status: \w+ · \d{4}-\d\d-\d\d$", file.read_text(), re.M)
-
-
-def test_errors_page_is_what_the_code_says():
-    assert (ROOT / "docs/errors.md").read_text("utf-8") == show()
