@@ -69,3 +69,6 @@ def configure_logs(*, level: str = "INFO", stream: IO[str] | None = None) -> Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # At DEBUG grpcio writes several lines a call that say nothing, and one, about a
+    # server that never started, that refers to what is just being freed.
+    logging.getLogger("grpc").setLevel(logging.INFO)

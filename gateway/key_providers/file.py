@@ -19,12 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from gateway.errors import KeyUnavailable, SealedCardRejected
-from gateway.key_providers.keyring import (
-    Keyring,
-    StoredSealingKey,
-    read_keyring,
-    write_keyring,
-)
+from gateway.key_providers.keyring import Keyring, KeyringFile, StoredSealingKey
 from gateway.keys.ports import SealingKey
 from gateway.keys.wrap import KEY_BYTES, unwrap_key, wrap_key
 from gateway.words.length_prefix import join_parts
@@ -35,23 +30,19 @@ _RENEW_BEFORE: Final = timedelta(days=7)
 _KEY_LABEL: Final = "bailee-sealing-key/v1"
 _SUITE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
+_SealingKeys = dict[str, tuple[X25519PrivateKey, SealingKey]]
+
 
 class FileKeyProvider:
     """See KeyProvider."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, file: KeyringFile, keyring: Keyring) -> None:
         """Use ``create`` or ``open``."""
+        self._file = file
         self._keyring = keyring
         self._identity = Ed25519PrivateKey.from_private_bytes(keyring.identity_key)
         self._log = Ed25519PrivateKey.from_private_bytes(keyring.log_key)
-        self._sealing = {
-            public.key_id: (
-                X25519PrivateKey.from_private_bytes(key.private_key),
-                public,
-            )
-            for key in keyring.sealing_keys
-            for public in [self._publish(key)]
-        }
+        self._sealing = self._publish_all(keyring)
 
     @classmethod
     def create(
@@ -66,8 +57,8 @@ class FileKeyProvider:
 
         Raises:
             FileExistsError: The folder exists; a keyring is never overwritten.
+            KeyUnavailable: The passphrase is empty.
         """
-        folder.mkdir(mode=0o700)
         keyring = Keyring(
             vault_id=vault_id,
             epochs={f"epoch-{secrets.token_hex(8)}": os.urandom(KEY_BYTES)},
@@ -76,8 +67,7 @@ class FileKeyProvider:
             log_key=Ed25519PrivateKey.generate().private_bytes_raw(),
             mac_root=os.urandom(KEY_BYTES),
         )
-        write_keyring(folder, keyring, passphrase)
-        return cls(keyring)
+        return cls(KeyringFile.create(folder, keyring, passphrase), keyring)
 
     @classmethod
     def open(cls, folder: Path, *, passphrase: bytes | None = None) -> Self:
@@ -86,26 +76,45 @@ class FileKeyProvider:
         Raises:
             KeyUnavailable: Missing, readable by others, damaged, wrong passphrase.
         """
-        return cls(read_keyring(folder, passphrase))
+        return cls(*KeyringFile.open(folder, passphrase))
 
     @classmethod
     def renew_sealing_key(
         cls, folder: Path, now: datetime, *, passphrase: bytes | None = None
     ) -> Self:
-        """Opens a keyring, adding a sealing key when the newest ends soon and removing
-        those that ended.
+        """Opens a keyring, making a new sealing key when the newest ends soon.
 
         Raises:
             KeyUnavailable: As ``open``.
         """
-        keyring = read_keyring(folder, passphrase)
-        kept = [key for key in keyring.sealing_keys if key.expires_at > now]
-        if not kept or max(key.expires_at for key in kept) - now < _RENEW_BEFORE:
-            kept = [_new_sealing_key(now), *kept]
-        if kept != keyring.sealing_keys:
-            keyring = replace(keyring, sealing_keys=kept)
-            write_keyring(folder, keyring, passphrase)
-        return cls(keyring)
+        provider = cls.open(folder, passphrase=passphrase)
+        if provider.needs_sealing_key(now):
+            provider.rotate_sealing_key(now)
+        return provider
+
+    def needs_sealing_key(self, now: datetime) -> bool:
+        """Whether the newest sealing key ends soon, or there is none."""
+        current = self.sealing_keys(now)
+        return not current or current[0].expires_at - now < _RENEW_BEFORE
+
+    def rotate_sealing_key(self, now: datetime) -> SealingKey:
+        """Makes a new sealing key, removes those that ended, and returns the new one.
+
+        Older ones that have not ended still open envelopes. May be called while the
+        gateway serves.
+
+        Raises:
+            KeyUnavailable: The keyring cannot be read or written; nothing changed.
+        """
+        made = _new_sealing_key(now)
+
+        def rotate(keyring: Keyring) -> Keyring:
+            kept = [key for key in keyring.sealing_keys if key.expires_at > now]
+            return replace(keyring, sealing_keys=[made, *kept])
+
+        self._keyring = self._file.change(rotate)
+        self._sealing = self._publish_all(self._keyring)
+        return self._publish(made)
 
     @property
     def vault_id(self) -> str:
@@ -157,6 +166,8 @@ class FileKeyProvider:
 
     def mac_key(self, label: str) -> bytes:
         """See KeyProvider.mac_key."""
+        # The root is uniformly random, so HKDF's extract step adds nothing
+        # (RFC 5869, section 3.3).
         expand = HKDFExpand(
             algorithm=hashes.SHA256(), length=KEY_BYTES, info=label.encode()
         )
@@ -167,6 +178,14 @@ class FileKeyProvider:
         if key is None:
             raise KeyUnavailable(metadata={"epoch": epoch})
         return key
+
+    def _publish_all(self, keyring: Keyring) -> _SealingKeys:
+        found: _SealingKeys = {}
+        for key in keyring.sealing_keys:
+            public = self._publish(key)
+            private = X25519PrivateKey.from_private_bytes(key.private_key)
+            found[public.key_id] = (private, public)
+        return found
 
     def _publish(self, key: StoredSealingKey) -> SealingKey:
         """Returns the public half with the identity key's signature."""
@@ -185,5 +204,6 @@ class FileKeyProvider:
 
 def _new_sealing_key(now: datetime) -> StoredSealingKey:
     private = X25519PrivateKey.generate().private_bytes_raw()
+    # The signature covers whole seconds.
     ends = (now + SEALING_KEY_LIFETIME).replace(microsecond=0)
     return StoredSealingKey(private, ends)

@@ -87,9 +87,10 @@ class DrainableHealth(health_pb2_grpc.HealthServicer):
             raise LimitExceeded
         self._watchers += 1
         try:
-            yield self._state(request.service)
-            if not self._draining.is_set():
-                await self._draining.wait()
+            shown = self._state(request.service)
+            yield shown
+            await self._draining.wait()
+            if shown != self._state(request.service):
                 yield self._state(request.service)
         finally:
             self._watchers -= 1

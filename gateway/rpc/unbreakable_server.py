@@ -1,9 +1,9 @@
 """A grpc.aio server that one call cannot stop.
 
 grpc.aio decodes the path of a call to an unregistered RPC as UTF-8 inside its serving
-loop. A path that is not UTF-8 ends that loop and with it the server (grpcio 1.85: the
-port closes, then the process crashes). Whoever has a certificate of our authority could
-do that, a removed caller too: the guard is not reached.
+loop. A path that is not UTF-8 ends that loop and with it the server: in grpcio 1.85 the
+port closes and the process lives on without it. Whoever has a certificate of our
+authority could do that, a removed caller too: the guard is not reached.
 
 Every RPC of ours is registered, so a call to any other is refused here whatever its
 path: the path is never read. This leans on parts of grpcio that are not public; the
