@@ -3,6 +3,8 @@
 Run ``python -m tests.architecture.errors_page > docs/errors.md``.
 """
 
+# ruff: noqa: E501 - a page, not code
+
 import inspect
 
 import grpc
