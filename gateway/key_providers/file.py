@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from gateway.errors import KeyUnavailable, SealedCardRejected
 from gateway.key_providers.keyring import Keyring, KeyringFile, StoredSealingKey
 from gateway.keys.ports import SealingKey
-from gateway.keys.wrap import KEY_BYTES, unwrap_key, wrap_key
+from gateway.keys.wrap import KEY_BYTES, Wrapper
 from gateway.words.length_prefix import join_parts
 
 SEALING_KEY_LIFETIME: Final = timedelta(days=30)
@@ -137,11 +137,11 @@ class FileKeyProvider:
 
     async def wrap(self, epoch: str, key: bytes, context: bytes) -> bytes:
         """See KeyProvider.wrap."""
-        return wrap_key(self._epoch(epoch), key, context)
+        return self._epoch(epoch).wrap(key, context)
 
     async def unwrap(self, epoch: str, wrapped: bytes, context: bytes) -> bytes:
         """See KeyProvider.unwrap."""
-        return unwrap_key(self._epoch(epoch), wrapped, context)
+        return self._epoch(epoch).unwrap(wrapped, context)
 
     def sealing_keys(self, now: datetime) -> Sequence[SealingKey]:
         """See KeyProvider.sealing_keys."""
@@ -173,11 +173,11 @@ class FileKeyProvider:
         )
         return expand.derive(self._keyring.mac_root)
 
-    def _epoch(self, epoch: str) -> bytes:
+    def _epoch(self, epoch: str) -> Wrapper:
         key = self._keyring.epochs.get(epoch)
         if key is None:
             raise KeyUnavailable(metadata={"epoch": epoch})
-        return key
+        return Wrapper(key)
 
     def _publish_all(self, keyring: Keyring) -> _SealingKeys:
         found: _SealingKeys = {}

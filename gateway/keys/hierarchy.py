@@ -9,14 +9,13 @@ Invariants:
 import os
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import AuditUnit
 from gateway.errors import IntegrityViolation
 from gateway.keys.ports import KeyProvider, KeyUnit, StoredWrappingKey
-from gateway.keys.wrap import KEY_BYTES, unwrap_key, wrap_key
+from gateway.keys.wrap import KEY_BYTES, Wrapper
 from gateway.unit_of_work import Storage
 from gateway.words.clock import Clock
 from gateway.words.identifiers import MerchantId
@@ -32,17 +31,23 @@ class HierarchyUnit(KeyUnit, AuditUnit, Protocol):
     """The slice of the unit of work that making a wrapping key uses."""
 
 
-@dataclass(frozen=True, slots=True)
 class WrappingKey:
-    """A wrapping key, ready to use."""
+    """A wrapping key, ready to use. Its repr shows nothing of it.
 
-    key_id: str
-    purpose: Purpose
-    _key: bytes = field(repr=False)
+    What it wraps is bound to the context that is given and to its own purpose and id.
+    """
+
+    __slots__ = ("_end", "_wrapper", "key_id", "purpose")
+
+    def __init__(self, key_id: str, purpose: Purpose, key: bytes) -> None:
+        self.key_id: Final = key_id
+        self.purpose: Final = purpose
+        self._wrapper = Wrapper(key)
+        self._end = join_parts(purpose.value, key_id)
 
     def wrap(self, data_key: bytes, context: bytes) -> bytes:
         """Wraps a data key for this purpose."""
-        return wrap_key(self._key, data_key, self._bind(context))
+        return self._wrapper.wrap(data_key, self._bind(context))
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
         """Returns the data key.
@@ -50,10 +55,14 @@ class WrappingKey:
         Raises:
             IntegrityViolation: Another key, another context, or damaged bytes.
         """
-        return unwrap_key(self._key, wrapped, self._bind(context))
+        return self._wrapper.unwrap(wrapped, self._bind(context))
 
     def _bind(self, context: bytes) -> bytes:
-        return join_parts(context, self.purpose.value, self.key_id)
+        """Returns ``join_parts(context, purpose, key_id)``, most of it made before."""
+        return len(context).to_bytes(4, "big") + context + self._end
+
+    def __repr__(self) -> str:
+        return f"WrappingKey({self.key_id!r}, {self.purpose.value!r})"
 
 
 class KeyHierarchy:

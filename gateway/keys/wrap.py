@@ -15,25 +15,36 @@ from gateway.errors import IntegrityViolation
 KEY_BYTES: Final = 32
 _FORMAT_V1: Final = b"\x01"
 _NONCE_BYTES: Final = 12
-_WRAPPED_BYTES: Final = 1 + _NONCE_BYTES + KEY_BYTES + 16
+_TAG_BYTES: Final = 16
+_WRAPPED_BYTES: Final = 1 + _NONCE_BYTES + KEY_BYTES + _TAG_BYTES
 
 
-def wrap_key(wrapping_key: bytes, key: bytes, context: bytes) -> bytes:
-    """Wraps a key so that only the same wrapping key and context unwrap it."""
-    nonce = os.urandom(_NONCE_BYTES)
-    return _FORMAT_V1 + nonce + AESGCMSIV(wrapping_key).encrypt(nonce, key, context)
+class Wrapper:
+    """A key, ready to wrap others. Its repr shows nothing of it."""
 
+    __slots__ = ("_cipher",)
 
-def unwrap_key(wrapping_key: bytes, wrapped: bytes, context: bytes) -> bytes:
-    """Returns the key.
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCMSIV(key)
 
-    Raises:
-        IntegrityViolation: Another key, another context, or damaged bytes.
-    """
-    if len(wrapped) != _WRAPPED_BYTES or wrapped[:1] != _FORMAT_V1:
-        raise IntegrityViolation
-    nonce, body = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]
-    try:
-        return AESGCMSIV(wrapping_key).decrypt(nonce, body, context)
-    except InvalidTag as error:
-        raise IntegrityViolation from error
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        """Wraps a key so that only the same wrapper and context unwrap it."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _FORMAT_V1 + nonce + self._cipher.encrypt(nonce, key, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """Returns the key.
+
+        Raises:
+            IntegrityViolation: Another key, another context, or damaged bytes.
+        """
+        if len(wrapped) != _WRAPPED_BYTES or wrapped[:1] != _FORMAT_V1:
+            raise IntegrityViolation
+        nonce, body = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]
+        try:
+            return self._cipher.decrypt(nonce, body, context)
+        except InvalidTag as error:
+            raise IntegrityViolation from error
+
+    def __repr__(self) -> str:
+        return "Wrapper(****)"

@@ -174,7 +174,7 @@ def read_card_token(text: str) -> CardTokenName:
 def show_tokenized(done: Tokenized) -> vault_service_pb2.TokenizeCardResponse:
     """Returns the answer of TokenizeCard."""
     return vault_service_pb2.TokenizeCardResponse(
-        card_token=show_card(done.card),
+        card_token=show_card(done.card, done.accounts),
         receipt=show_receipt(done.receipt),
         replayed=done.replayed,
         warnings=done.warnings,

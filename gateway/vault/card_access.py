@@ -109,11 +109,14 @@ class CardAccess:
         Raises:
             CardTokenNotFound: No such token for this merchant.
             MerchantNotFound: No such merchant.
+            InvariantBroken: The unit is of another merchant than the use.
         """
         card = unit.cards.lock(use.token)
         if card is None:
             raise CardTokenNotFound
         merchant = unit.merchants.get()
+        if merchant.merchant_id != use.merchant:
+            raise InvariantBroken
         policy = version_numbered(merchant.policy_version)
         card_key = unit.cards.find_key(use.token, KeyKind.CARD, use.purpose)
         reference_key = unit.cards.find_key(use.token, KeyKind.REFERENCE, use.purpose)
@@ -192,7 +195,16 @@ class CardAccess:
     async def seal_reference(
         self, intent: Intent, account_id: ProcessorAccountId, reference: bytes
     ) -> SealedReference:
-        """Seals a credential reference for storing in a later unit."""
+        """Seals a credential reference for storing in a later unit.
+
+        Raises:
+            InvariantBroken: The intent is not durable, or names another account.
+            IntegrityViolation: The stored key is damaged or foreign.
+            KeyUnavailable: The key provider did not answer.
+        """
+        account = intent.use.account
+        if account is None or account.account_id != account_id:
+            raise InvariantBroken
         if not intent.appended.is_durable:
             raise InvariantBroken
         data_key = await self._unwrap(intent, intent.reference_key)

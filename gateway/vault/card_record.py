@@ -6,7 +6,7 @@ from typing import Final
 from gateway.cards.details import BILLING_LENGTHS, BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
-from gateway.errors import IntegrityViolation
+from gateway.errors import FieldError, IntegrityViolation
 
 _VERSION: Final = 1
 
@@ -34,13 +34,17 @@ def decode_details(content: bytes) -> CardDetails:
     """Reads what ``encode_details`` made.
 
     Raises:
-        IntegrityViolation: Of a version that this software does not know.
+        IntegrityViolation: Not of a version that this software knows.
     """
-    facts = json.loads(content)
-    if facts.get("v") != _VERSION:
-        raise IntegrityViolation
-    return CardDetails(
-        number=Pan.restore(facts["number"]),
-        expiry=Expiry(facts["month"], facts["year"]),
-        billing=BillingDetails(**facts["billing"]),
-    )
+    try:
+        facts = json.loads(content)
+        if facts["v"] != _VERSION:
+            raise IntegrityViolation
+        return CardDetails(
+            number=Pan.restore(facts["number"]),
+            expiry=Expiry(facts["month"], facts["year"]),
+            billing=BillingDetails(**facts["billing"]),
+        )
+    except (ValueError, KeyError, TypeError, FieldError):
+        # "from None": the error's text quotes what it could not read.
+        raise IntegrityViolation from None

@@ -13,7 +13,7 @@ from gateway.unit_of_work import Storage
 from gateway.vault.ports import StoredCard, VaultUnit
 from gateway.words.clock import Clock
 from gateway.words.identifiers import CardTokenName, MerchantId, RequestId
-from gateway.words.purposes import Purpose
+from gateway.words.purposes import Purpose, Verb
 
 RPC = "DeleteCardToken"
 _SALT_BYTES = 16
@@ -67,6 +67,7 @@ class DeleteCardToken:
             at=now,
             caller=command.caller,
             request_id=command.request_id,
+            action=Verb.ERASE.value,
             purpose=Purpose.ERASURE,
             card=command.token,
             card_salt=os.urandom(_SALT_BYTES),

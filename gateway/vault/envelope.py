@@ -87,4 +87,5 @@ def data_key_context(
         card.token,
         str(card.generation),
         kind.value,
+        str(card.policy_version),
     )

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from gateway.audit.entry import Decision as AuditDecision
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.ports import KeyProvider
+from gateway.policy.decide import Decision, decide
 from gateway.policy.mandate import Mandate
-from gateway.policy.versions import version_numbered
+from gateway.policy.versions import PolicyVersion, version_numbered
 from gateway.unit_of_work import Storage
 from gateway.vault import envelope
 from gateway.vault.card_record import encode_details
@@ -25,7 +27,7 @@ from gateway.vault.sealed_input import ReceivedCard
 from gateway.words.identifiers import CardTokenName, MerchantId, RequestId, new_name
 from gateway.words.keyed_hash import KeyedHash
 from gateway.words.lifecycles import CardState
-from gateway.words.purposes import Purpose
+from gateway.words.purposes import Purpose, Verb
 
 _SALT_BYTES: Final = 16
 _FIRST_GENERATION: Final = 1
@@ -44,6 +46,14 @@ class NewCard:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A purpose that the card may not be kept for, and the rule that says so."""
+
+    purpose: Purpose
+    rule: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCard:
     """Everything that one unit needs to store a card."""
@@ -51,6 +61,43 @@ class PreparedCard:
     stored: StoredCard
     keys: tuple[WrappedDataKey, ...] = field(repr=False)
     entry: Entry
+
+    def refuse(self, unit: VaultUnit) -> Refusal | None:
+        """Decides whether the merchant may keep the card for every purpose of its
+        mandate; if not, appends the denial.
+        """
+        merchant = unit.merchants.get()
+        policy = version_numbered(merchant.policy_version)
+        for purpose in sorted(self.stored.mandate.purposes):
+            decision = decide(
+                verb=Verb.TOKENIZE,
+                purpose=purpose,
+                granted=True,
+                in_policy=purpose in policy.purposes,
+                merchant=merchant.state,
+                card=self.stored.state,
+            )
+            if not decision.allowed:
+                unit.log.append(self._denial(purpose, policy, decision))
+                return Refusal(purpose, decision.rule)
+        return None
+
+    def _denial(
+        self, purpose: Purpose, policy: PolicyVersion, decision: Decision
+    ) -> Entry:
+        """Returns an entry that names no card: there is none."""
+        return replace(
+            self.entry,
+            type=EntryType.USE_DENIED,
+            action=Verb.TOKENIZE.value,
+            purpose=purpose,
+            policy_version=policy.number,
+            policy_sha256=policy.sha256,
+            decision=AuditDecision.DENIED,
+            rule=decision.rule,
+            card=None,
+            card_salt=None,
+        )
 
     def add(self, unit: VaultUnit) -> Appended:
         """Stores the card and appends its entry, in the caller's unit."""
@@ -97,7 +144,8 @@ class SealCard:
             mandate=new.mandate,
             policy_version=policy.number,
             generation=_FIRST_GENERATION,
-            created_at=new.now,
+            # To the millisecond, as it is stored: a repeated answer is the same.
+            created_at=new.now.replace(microsecond=new.now.microsecond // 1000 * 1000),
             number_fingerprint=number,
             expiry_fingerprint=expiry_fingerprint(key, number, details.expiry),
         )

@@ -1,15 +1,16 @@
 """TokenizeCard: a card goes in, a token comes out. Steps as in docs/architecture.md."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.audit.ports import Appended, Receipt
-from gateway.errors import InvariantBroken, RequestIdReused
+from gateway.errors import InvariantBroken, PolicyDenied, RequestIdReused
 from gateway.idempotency.claims import Repeated, Reused, claim, look_up
 from gateway.idempotency.ports import RequestRecord
 from gateway.policy.mandate import Mandate
 from gateway.unit_of_work import Storage
 from gateway.vault.ports import StoredCard, VaultUnit
-from gateway.vault.seal_card import NewCard, SealCard
+from gateway.vault.seal_card import NewCard, PreparedCard, Refusal, SealCard
 from gateway.vault.sealed_input import (
     EnvelopeContext,
     PlainForm,
@@ -17,7 +18,12 @@ from gateway.vault.sealed_input import (
     SealedInput,
 )
 from gateway.words.clock import Clock
-from gateway.words.identifiers import CardTokenName, MerchantId, RequestId
+from gateway.words.identifiers import (
+    CardTokenName,
+    MerchantId,
+    ProcessorAccountId,
+    RequestId,
+)
 
 RPC = "TokenizeCard"
 
@@ -37,12 +43,13 @@ class TokenizeCardCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenized:
-    """The token, new or repeated."""
+    """The token, new or repeated. ``accounts`` hold a reference to the card."""
 
     card: StoredCard
     receipt: Receipt
     replayed: bool
     warnings: tuple[str, ...] = ()
+    accounts: Sequence[ProcessorAccountId] = ()
 
 
 class TokenizeCard:
@@ -66,6 +73,8 @@ class TokenizeCard:
 
         Raises:
             RequestIdReused: The request id came before with another request.
+            PolicyDenied: The merchant may not keep the card for a purpose of its
+                mandate; the denial is in the log.
             SealedCardRejected, PlainCardRefused, CardInvalid, CardExpired: The card
                 cannot be taken; nothing is recorded.
             KeyUnavailable, StorageUnavailable, AuditUnavailable: Nothing was done.
@@ -79,7 +88,7 @@ class TokenizeCard:
             ),
         )
         if earlier is not None:
-            return await self._repeat(command, await self._count(command))
+            return await self._repeat(command, earlier)
         now = self._clock.now()
         context = EnvelopeContext(
             merchant=merchant, rpc=RPC, request_id=command.request_id
@@ -96,54 +105,74 @@ class TokenizeCard:
                 now=now,
             )
         )
-
-        def store(unit: VaultUnit) -> Appended | Repeated | Reused:
-            earlier = claim(unit.requests, RPC, command.request_id, command.digest)
-            if earlier is not None:
-                return earlier
-            appended = prepared.add(unit)
-            unit.requests.add(
-                RequestRecord(
-                    rpc=RPC,
-                    request_id=command.request_id,
-                    digest=command.digest,
-                    resource=prepared.stored.token,
-                    entry_index=appended.index,
-                    created_at=now,
-                )
+        done = await self._storage.commit(
+            merchant, lambda unit: _store(unit, command, prepared)
+        )
+        if isinstance(done, Refusal):
+            raise PolicyDenied(
+                metadata={"rule": done.rule, "purpose": done.purpose.value}
             )
-            return appended
-
-        stored = await self._storage.commit(merchant, store)
-        if isinstance(stored, Repeated | Reused):
-            return await self._repeat(command, stored)
+        if isinstance(done, Reused):
+            raise RequestIdReused
+        if isinstance(done, Repeated):
+            return await self._repeat(command, done)
         return Tokenized(
             card=prepared.stored,
-            receipt=stored.receipt(),
+            receipt=done.receipt(),
             replayed=False,
             warnings=received.warnings,
         )
 
-    async def _count(self, command: TokenizeCardCommand) -> Repeated | Reused | None:
-        """Looks the id up again in a unit of its own, where a mismatch is counted."""
-        return await self._storage.commit(
-            command.merchant,
-            lambda unit: claim(unit.requests, RPC, command.request_id, command.digest),
-        )
-
     async def _repeat(
-        self, command: TokenizeCardCommand, earlier: Repeated | Reused | None
+        self, command: TokenizeCardCommand, earlier: Repeated | Reused
     ) -> Tokenized:
         """Returns what the first call made, as it is now."""
-        if not isinstance(earlier, Repeated):
+        if isinstance(earlier, Reused):
+            # The mismatch is counted, and commits, before the error leaves.
+            await self._storage.commit(
+                command.merchant, lambda unit: _claim(unit, command)
+            )
             raise RequestIdReused
-        record = earlier.record
+        token = CardTokenName(earlier.record.resource)
 
-        def read(unit: VaultUnit) -> tuple[StoredCard | None, Receipt]:
-            token = CardTokenName(record.resource)
-            return unit.cards.find(token), unit.log.receipt(record.entry_index)
+        def read(unit: VaultUnit) -> Tokenized:
+            card = unit.cards.find(token)
+            if card is None:
+                raise InvariantBroken
+            references = unit.cards.references(token)
+            return Tokenized(
+                card=card,
+                receipt=unit.log.receipt(earlier.record.entry_index),
+                replayed=True,
+                accounts=[reference.account_id for reference in references],
+            )
 
-        card, receipt = await self._storage.read(command.merchant, read)
-        if card is None:
-            raise InvariantBroken
-        return Tokenized(card=card, receipt=receipt, replayed=True)
+        return await self._storage.read(command.merchant, read)
+
+
+def _store(
+    unit: VaultUnit, command: TokenizeCardCommand, prepared: PreparedCard
+) -> Appended | Refusal | Repeated | Reused:
+    """Step 7: everything about the card in one unit, unless somebody was faster."""
+    earlier = _claim(unit, command)
+    if earlier is not None:
+        return earlier
+    refusal = prepared.refuse(unit)
+    if refusal is not None:
+        return refusal
+    appended = prepared.add(unit)
+    unit.requests.add(
+        RequestRecord(
+            rpc=RPC,
+            request_id=command.request_id,
+            digest=command.digest,
+            resource=prepared.stored.token,
+            entry_index=appended.index,
+            created_at=prepared.stored.created_at,
+        )
+    )
+    return appended
+
+
+def _claim(unit: VaultUnit, command: TokenizeCardCommand) -> Repeated | Reused | None:
+    return claim(unit.requests, RPC, command.request_id, command.digest)

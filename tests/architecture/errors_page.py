@@ -3,8 +3,6 @@
 Run ``python -m tests.architecture.errors_page > docs/errors.md``.
 """
 
-# ruff: noqa: E501 - a page, not code
-
 import inspect
 
 import grpc
@@ -19,16 +17,16 @@ Made from `gateway/errors.py` and `gateway/rpc/status.py` by
 `python -m tests.architecture.errors_page`; a test compares it. Do not edit.
 
 Every failed call carries a `google.rpc.Status` with an `ErrorInfo`: its `domain` is
-`bailee`, its `reason` one of the reasons below, which never change their meaning. A wrong
-field adds a `BadRequest` that names the field, never its value. `RetryInfo` says when to
-try again, where that helps. An outcome of a payment (a decline, an unknown result) is not
-an error but a state of the payment.
+`bailee`, its `reason` one of the reasons below, which never change their meaning. A
+wrong field adds a `BadRequest` that names the field, never its value. `RetryInfo` says
+when to try again, where that helps. An outcome of a payment (a decline, an unknown
+result) is not an error but a state of the payment.
 
 Three failures come from the transport and carry no reason: `UNAVAILABLE` when nobody
 answers or a certificate is refused (`bailee doctor` tells which), `RESOURCE_EXHAUSTED`
 when a message is over 256 KiB or too many calls are open, `DEADLINE_EXCEEDED` when the
-caller's own deadline passed. After the first and the last, send the same request with the
-same `request_id` to learn what became of it.
+caller's own deadline passed. After the first and the last, send the same request with
+the same `request_id` to learn what became of it.
 
 | reason | gRPC code | try again? | when |
 |---|---|---|---|

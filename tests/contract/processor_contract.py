@@ -335,7 +335,6 @@ class ProcessorContract:
 
         assert isinstance(outcome, Declined)
         assert outcome.decline.reason == reason
-        assert outcome.decline.processor_code
         assert await desk.money() == (0, 0, 0)
 
     @pytest.mark.parametrize("reason", MEANINGS)
@@ -553,19 +552,18 @@ class ProcessorContract:
         call = desk.call("look", deadline_for(fault))
         since = desk.harness.now() - timedelta(minutes=1)
 
-        looks = {
-            Operation.INQUIRE: lambda: desk.processor.inquire(
-                call, charge.processor_object
-            ),
-            Operation.FIND: lambda: desk.processor.find(
-                call, desk.payment, desk.customer, since
-            ),
-        }
+        async def look():
+            if operation is Operation.INQUIRE:
+                return [await desk.processor.inquire(call, charge.processor_object)]
+            return await desk.processor.find(call, desk.payment, desk.customer, since)
 
-        with pytest.raises((ProcessorUnavailable, ProcessorOutcomeUnknown)):
-            await looks[operation]()
+        # A transport may ask again by itself: an inquiry moves nothing.
+        try:
+            (found,) = await look()
+        except (ProcessorUnavailable, ProcessorOutcomeUnknown):
+            (found,) = await look()
 
-        assert (await desk.found()).outcome == charge
+        assert found.outcome == charge
 
     # Looking
 

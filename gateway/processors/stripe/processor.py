@@ -212,7 +212,7 @@ class StripeProcessor:
         page = await _sent(lambda: api.payment_intents.list_async(query, options))
         found = []
         async for item in page.auto_paging_iter():
-            if (item.metadata or {}).get("bailee_payment") == payment:
+            if _our_name(item) == payment:
                 found.append(_found(item))
         return found
 
@@ -346,6 +346,14 @@ def _approved(intent: Any) -> Approved:  # noqa: ANN401 - the SDK's object
             getattr(details, "network_transaction_id", "") or ""
         ),
     )
+
+
+def _our_name(intent: Any) -> str:  # noqa: ANN401 - the SDK's object
+    """Returns the payment's name that we put into the metadata, if it is ours."""
+    metadata = intent.metadata
+    if not metadata or "bailee_payment" not in metadata:
+        return ""
+    return str(metadata["bailee_payment"])
 
 
 def _found(intent: Any) -> FoundPayment:  # noqa: ANN401 - the SDK's object
