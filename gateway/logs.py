@@ -23,27 +23,41 @@ _STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))
 }
 # A part that runs as its own program logs as __main__.
 _OURS: Final = frozenset({"gateway", "__main__"})
-_DIGITS: Final = re.compile(r"(?:\d[ -]?){12,}")
+# JSON writes digits of other scripts as escapes, so these are all there are.
+_DIGITS: Final = re.compile(r"(?:[0-9][ -]?+){12,}+")
 
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the extra fields."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -1
+        self._second_text = ""
+
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter.format."""
-        moment = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, object] = {
-            "time": moment.isoformat(timespec="milliseconds"),
+            "time": self._time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__qualname__
-        for name, value in vars(record).items():
-            if name not in _STANDARD and _is_ours(record):
-                line[name] = value
-        return _DIGITS.sub("[digits]", json.dumps(line, default=_type_only))
+        if _is_ours(record):
+            for name, value in vars(record).items():
+                if name not in _STANDARD:
+                    line[name] = value
+        return _DIGITS.sub("[digits]", _encode(line))
+
+    def _time(self, seconds: float) -> str:
+        """Returns the time. A second's text is made once: every call logs a line."""
+        whole = int(seconds)
+        if whole != self._second:
+            moment = datetime.fromtimestamp(whole, UTC)
+            self._second, self._second_text = whole, f"{moment:%Y-%m-%dT%H:%M:%S}"
+        return f"{self._second_text}.{int(seconds % 1 * 1000):03}+00:00"
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -60,6 +74,9 @@ def _message(record: logging.LogRecord) -> str:
 
 def _type_only(value: object) -> str:
     return f"<{type(value).__qualname__}>"
+
+
+_encode: Final = json.JSONEncoder(default=_type_only).encode
 
 
 def configure_logs(*, level: str = "INFO", stream: IO[str] | None = None) -> None:

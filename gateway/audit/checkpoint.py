@@ -2,11 +2,17 @@
 
 Formats: https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note. The key's
 name is the log's origin. There are no extension lines.
+
+Invariants:
+  * A note has one spelling: numbers without leading zeros, base64 with its padding and
+    with zeros in the bits that the last letter does not need.
+  * Lines signed with other keys (a witness's) must be well formed; they prove nothing
+    here and are otherwise ignored, as signed-note asks.
 """
 
 import base64
-import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +25,11 @@ _ED25519: Final = b"\x01"  # signed-note signature type
 _KEY_ID_BYTES: Final = 4
 _PUBLIC_KEY_BYTES: Final = 32
 _BODY_LINES: Final = 3
+_SIGNATURES_MAX: Final = 100  # as golang.org/x/mod/sumdb/note
+_HASH_BYTES: Final = 32
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_ORIGIN: Final = re.compile(r"[^\s+]+/m/([a-z][a-z0-9-]*)/g[1-9][0-9]*")
+_SIGNATURE_LINE: Final = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 
 
 class CheckpointInvalid(Exception):
@@ -36,6 +47,18 @@ class Checkpoint:
 def origin_of(vault_id: str, merchant: MerchantId, generation: int) -> str:
     """Returns the log's origin: a schema-less URL that nobody else uses."""
     return f"{vault_id}/m/{merchant}/g{generation}"
+
+
+def merchant_of(origin: str) -> str:
+    """Returns the merchant that an origin names.
+
+    Raises:
+        CheckpointInvalid: It is not an origin as ``origin_of`` makes them.
+    """
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        raise CheckpointInvalid("the origin is not that of a merchant's log")
+    return match[1]
 
 
 def key_id(origin: str, public_key: bytes) -> bytes:
@@ -58,8 +81,8 @@ def read_verifier_key(text: str) -> tuple[str, bytes]:
     """
     try:
         origin, named, encoded = text.strip().split("+", 2)
-        key = base64.b64decode(encoded, validate=True)
-    except (ValueError, binascii.Error) as error:
+        key = read_base64(encoded)
+    except ValueError as error:
         raise ValueError("not a verifier key: name+id+key is expected") from error
     if key[:1] != _ED25519 or len(key) != 1 + _PUBLIC_KEY_BYTES:
         raise ValueError("not an Ed25519 verifier key")
@@ -93,22 +116,56 @@ def open_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
     try:
         key = Ed25519PublicKey.from_public_bytes(public_key)
         key.verify(signature, f"{text}\n".encode())
-        size, root = int(lines[1]), base64.b64decode(lines[2], validate=True)
-    except (InvalidSignature, ValueError, binascii.Error) as error:
+    except (InvalidSignature, ValueError) as error:
         raise CheckpointInvalid("the checkpoint's signature does not verify") from error
+    try:
+        size, root = read_decimal(lines[1]), read_base64(lines[2])
+    except ValueError as error:
+        raise CheckpointInvalid("the checkpoint's size or root is malformed") from error
+    if len(root) != _HASH_BYTES:
+        raise CheckpointInvalid("the checkpoint's size or root is malformed")
     return Checkpoint(size, root)
+
+
+def read_decimal(text: str) -> int:
+    """Returns a number that is written as the C2SP formats write them.
+
+    Raises:
+        ValueError: Leading zeros, signs, spaces, or not below 10^19.
+    """
+    if not _SIZE.fullmatch(text):
+        raise ValueError("not a decimal number")
+    return int(text)
+
+
+def read_base64(text: str) -> bytes:
+    """Returns the bytes of canonical base64 (RFC 4648 sections 3.5 and 4).
+
+    Raises:
+        ValueError: Another alphabet, missing padding, or bits that are not zero.
+    """
+    content = base64.b64decode(text, validate=True)
+    if base64.b64encode(content).decode() != text:
+        raise ValueError("not canonical base64")
+    return content
 
 
 def _find_signature(signatures: str, origin: str, public_key: bytes) -> bytes:
     wanted = key_id(origin, public_key)
-    prefix = f"\u2014 {origin} "
-    for line in signatures.split("\n"):
-        if not line.startswith(prefix):
-            continue
+    *lines, end = signatures.split("\n")
+    found: bytes | None = None
+    if end or not 0 < len(lines) <= _SIGNATURES_MAX:
+        raise CheckpointInvalid("the checkpoint's signatures are malformed")
+    for line in lines:
+        match = _SIGNATURE_LINE.fullmatch(line)
+        if match is None:
+            raise CheckpointInvalid("the checkpoint's signatures are malformed")
         try:
-            blob = base64.b64decode(line.removeprefix(prefix), validate=True)
-        except (ValueError, binascii.Error):
-            continue
-        if blob[:_KEY_ID_BYTES] == wanted:
-            return blob[_KEY_ID_BYTES:]
-    raise CheckpointInvalid("the checkpoint has no signature of this key")
+            blob = read_base64(match[2])
+        except ValueError as error:
+            raise CheckpointInvalid("a signature is not base64") from error
+        if match[1] == origin and blob[:_KEY_ID_BYTES] == wanted and found is None:
+            found = blob[_KEY_ID_BYTES:]
+    if found is None:
+        raise CheckpointInvalid("the checkpoint has no signature of this key")
+    return found

@@ -1,5 +1,6 @@
 """What the log needs from storage and keys."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,3 +71,30 @@ class CheckpointSigner(Protocol):
 
     def sign(self, text: bytes) -> bytes:
         """Returns the 64-byte Ed25519 signature of the note's text."""
+
+
+class LogReader(Protocol):
+    """One moment of a merchant's committed log, for proofs, checks and exports.
+
+    What it returns is what is stored, right or wrong: whoever reads checks it.
+    Implementations pass tests/contract/log_reader_contract.py.
+    """
+
+    def checkpoint(self) -> str:
+        """Returns the newest signed checkpoint, as a C2SP note."""
+
+    def size(self) -> int:
+        """Returns how many entries are stored, counted from the entries themselves."""
+
+    def leaves(self, start: int, stop: int) -> Iterable[bytes]:
+        """Returns the leaves of a range that are stored, in the order of the log.
+
+        A missing one is left out. Callers ask for ranges of a size that fits memory.
+        """
+
+    def node(self, level: int, index: int) -> bytes:
+        """Returns the stored hash of a complete subtree; level 0 are the leaves.
+
+        Raises:
+            IntegrityViolation: It is not stored.
+        """

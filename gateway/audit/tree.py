@@ -19,6 +19,12 @@ _LEAF: Final = b"\x00"
 _INNER: Final = b"\x01"
 _sha256: Final = hashlib.sha256
 
+EMPTY_ROOT: Final = _sha256(b"").digest()  # RFC 6962 section 2.1
+
+
+class ProofInvalid(ValueError):
+    """A proof does not show what it should; the text says why."""
+
 
 def leaf_hash(leaf: bytes) -> bytes:
     """Returns the hash of a leaf's bytes (RFC 6962 section 2.1)."""
@@ -43,7 +49,7 @@ class Frontier:
     def root(self) -> bytes:
         """Returns the tree's root; of the empty tree, SHA-256 of nothing."""
         if not self.hashes:
-            return _sha256(b"").digest()
+            return EMPTY_ROOT
         root = self.hashes[-1]
         for left in reversed(self.hashes[:-1]):
             root = join(left, root)
@@ -156,17 +162,17 @@ def consistency_path(old: int, new: int, node: FindNode) -> list[bytes]:
 
 
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
-    """Recomputes the root from a leaf's hash and its path (RFC 9162 2.1.3.2).
+    """Recomputes the root from a leaf's hash and its path (RFC 9162 section 2.1.3.2).
 
     Raises:
-        ValueError: The path is not as long as the tree is high.
+        ProofInvalid: The path is not as long as the tree is high.
     """
     if not 0 <= index < size:
-        raise ValueError("the index lies outside the tree")
+        raise ProofInvalid("the index lies outside the tree")
     node, last, current = index, size - 1, leaf
     for sibling in path:
         if last == 0:
-            raise ValueError("the path is too long")
+            raise ProofInvalid("the path is too long")
         if node & 1 or node == last:
             current = join(sibling, current)
             while node and not node & 1:
@@ -175,5 +181,60 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
             current = join(current, sibling)
         node, last = node >> 1, last >> 1
     if last != 0:
-        raise ValueError("the path is too short")
+        raise ProofInvalid("the path is too short")
     return current
+
+
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, path: Sequence[bytes], *, root: bytes
+) -> None:
+    """Checks that the leaf with this hash is in the tree (RFC 9162 section 2.1.3.2).
+
+    Raises:
+        ProofInvalid: It is not, or the path is not of this index and size.
+    """
+    if root_from_path(leaf, index, size, path) != root:
+        raise ProofInvalid("the leaf is not in this tree")
+
+
+def verify_consistency(
+    old: int, new: int, path: Sequence[bytes], *, old_root: bytes, new_root: bytes
+) -> None:
+    """Checks that a tree only grew (RFC 9162 section 2.1.4.2).
+
+    Raises:
+        ProofInvalid: The old tree is not a prefix of the new one.
+    """
+    if not 0 < old <= new:
+        raise ProofInvalid("the old size lies outside the tree")
+    if old == new:
+        seen = (old_root, old_root) if not path else (b"", b"")
+    else:
+        # An old tree of 2^k leaves is a node of the new one; the path leaves it out.
+        whole = old & (old - 1) == 0
+        seen = _roots_from_path(old, new, [old_root, *path] if whole else path)
+    if seen != (old_root, new_root):
+        raise ProofInvalid("the old tree is not a prefix of the new one")
+
+
+def _roots_from_path(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Recomputes both roots; steps 3 to 7 of RFC 9162 section 2.1.4.2."""
+    if not path:
+        raise ProofInvalid("the path is too short")
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    old_seen = new_seen = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise ProofInvalid("the path is too long")
+        if node & 1 or node == last:
+            old_seen, new_seen = join(sibling, old_seen), join(sibling, new_seen)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            new_seen = join(new_seen, sibling)
+        node, last = node >> 1, last >> 1
+    if last != 0:
+        raise ProofInvalid("the path is too short")
+    return old_seen, new_seen

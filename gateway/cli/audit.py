@@ -8,8 +8,8 @@ from typing import Final
 
 from gateway.app import BUILD, open_keys
 from gateway.audit.checkpoint import read_verifier_key, verifier_key
-from gateway.audit.export import verify_export, write_export
-from gateway.audit.verify import LogBroken, verify_entries
+from gateway.audit.export import write_export
+from gateway.audit.verify import LogBroken, verify_export, verify_log
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.keys.checkpoint_signer import ProviderSigner
@@ -18,7 +18,6 @@ from gateway.storage.log_store import StoredLog
 from gateway.words.identifiers import read_merchant_id
 
 VERIFIER_KEY_FILE: Final = "verifier-key.txt"
-_BATCH: Final = 1000
 
 
 class AuditFailed(Exception):
@@ -39,15 +38,9 @@ def verify_export_at(folder: Path, key: str) -> str:
 
 def verify_gateway_at(settings: Settings, merchant: str) -> str:
     """Checks the log of a gateway's database, served or not."""
-    with _opened(settings, merchant) as log:
-        frontier = log.frontier()
+    with _opened(settings, merchant) as (log, public_key):
         try:
-            checked = verify_entries(
-                _entries(log, frontier.size),
-                size=frontier.size,
-                root=frontier.root(),
-                merchant=merchant,
-            )
+            checked = verify_log(log, origin=log.origin, public_key=public_key)
         except LogBroken as error:
             raise AuditFailed(f"the log is broken: {error}") from None
         return f"ok: {checked.size} entries of {log.origin} fit their tree"
@@ -55,26 +48,26 @@ def verify_gateway_at(settings: Settings, merchant: str) -> str:
 
 def export_gateway_at(settings: Settings, merchant: str, target: Path) -> str:
     """Writes the log as tiles and returns what was written."""
-    with _opened(settings, merchant) as log:
-        head = log.head()
+    with _opened(settings, merchant) as (log, public_key):
         try:
-            write_export(
-                target,
-                note=head.note(),
-                size=head.size,
-                leaves=log.leaves,
-                node=log.node,
+            written = write_export(
+                target, log, origin=log.origin, public_key=public_key
             )
         except FileExistsError as error:
             raise AuditFailed(f"{target} exists; name a new folder") from error
-        key = verifier_key(log.origin, open_keys(settings).log_public_key)
+        except LogBroken as error:
+            raise AuditFailed(f"not exported, the log is broken: {error}") from None
+        key = verifier_key(log.origin, public_key)
         (target / VERIFIER_KEY_FILE).write_text(f"{key}\n", encoding="utf-8")
-        return f"wrote {head.size} entries and the signed checkpoint to {target}"
+        return f"wrote {written.size} entries and the signed checkpoint to {target}"
 
 
 @contextmanager
-def _opened(settings: Settings, merchant: str) -> Iterator[StoredLog]:
-    """Opens the merchant's log for reading; the gateway may be serving."""
+def _opened(settings: Settings, merchant: str) -> Iterator[tuple[StoredLog, bytes]]:
+    """Opens the merchant's log for reading, and gives its public key.
+
+    The gateway may be serving.
+    """
     try:
         keys = open_keys(settings)
         with open_stored_log(
@@ -84,13 +77,8 @@ def _opened(settings: Settings, merchant: str) -> Iterator[StoredLog]:
             vault_id=keys.vault_id,
             build=BUILD,
         ) as log:
-            yield log
+            yield log, keys.log_public_key
     except GatewayError as error:
         raise AuditFailed(f"{error}: merchant {merchant}") from None
     except sqlite3.Error as error:
         raise AuditFailed(f"the database cannot be read: {error}") from None
-
-
-def _entries(log: StoredLog, size: int) -> Iterator[bytes]:
-    for start in range(0, size, _BATCH):
-        yield from log.leaves(start, min(start + _BATCH, size))

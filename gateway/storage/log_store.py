@@ -56,6 +56,10 @@ _LEAVES: Final = (
     "SELECT leaf FROM log_entries WHERE merchant_id = ? AND generation = ? "
     "AND position >= ? AND position < ? ORDER BY position"
 )
+_COUNT: Final = (
+    "SELECT COALESCE(MAX(position) + 1, 0) FROM log_entries "
+    "WHERE merchant_id = ? AND generation = ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,7 @@ class LogStore:
 
 
 class StoredLog:
-    """A merchant's committed log, for proofs, verification and export."""
+    """See LogReader. A merchant's committed log, for proofs, checks and exports."""
 
     def __init__(self, connection: Connection, identity: LogIdentity) -> None:
         self._connection = connection
@@ -209,6 +213,16 @@ class StoredLog:
     def origin(self) -> str:
         """The log's name in its checkpoints."""
         return self._identity.origin
+
+    def checkpoint(self) -> str:
+        """See LogReader.checkpoint. It is signed when it is asked for."""
+        return self.head().note()
+
+    def size(self) -> int:
+        """See LogReader.size."""
+        size: int
+        (size,) = self._connection.execute(_COUNT, self._who).fetchone()
+        return size
 
     def head(self) -> SignedHead:
         """Returns the committed head, ready to be signed."""

@@ -68,3 +68,16 @@ class TestJsonFormatter:
 
         assert shown
         assert SECRET not in shown[0]
+
+    def test_writes_the_time_in_utc_to_the_millisecond(self):
+        record = logging.makeLogRecord({"name": "gateway.app", "msg": "x"})
+        formatter = JsonFormatter()
+        shown = []
+        for record.created in (1_790_000_000.5, 1_790_000_000.999, 1_790_000_001.0):
+            shown.append(json.loads(formatter.format(record))["time"])
+
+        assert shown == [
+            "2026-09-21T14:13:20.500+00:00",
+            "2026-09-21T14:13:20.999+00:00",
+            "2026-09-21T14:13:21.000+00:00",
+        ]

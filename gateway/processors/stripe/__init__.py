@@ -1,1 +1,1 @@
-"""Stripe, through its official SDK."""
+"""Charging through Stripe, with its official SDK. See docs/processors/stripe.md."""
