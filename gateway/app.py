@@ -17,7 +17,7 @@ from typing import Final
 import grpc.aio
 
 from gateway.config import Settings
-from gateway.errors import GatewayError, KeyUnavailable
+from gateway.errors import GatewayError
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.hierarchy import KeyHierarchy
@@ -106,17 +106,14 @@ def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]
 
         processors["stripe"] = StripeProcessor(
             credentials=lambda account: _credential(folder, account),
-            base_url=settings.stripe_url,
+            address=settings.stripe_url,
         )
     return processors
 
 
 def _credential(folder: Path, account: ProcessorAccount) -> str:
     """Reads an account's key from its file, which only the gateway's user can read."""
-    try:
-        return (folder / f"{account.account_id}.key").read_text("utf-8").strip()
-    except OSError as error:
-        raise KeyUnavailable(metadata={"account": account.account_id}) from error
+    return (folder / f"{account.account_id}.key").read_text("utf-8")
 
 
 class Gateway:

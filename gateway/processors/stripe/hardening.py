@@ -1,52 +1,42 @@
-"""What keeps the Stripe SDK from writing card data anywhere.
+"""Keeping Stripe's SDK from showing what it sends.
 
-At DEBUG it logs whole request bodies, and with ``STRIPE_LOG=debug`` it prints them even
-when logging is off; with telemetry on it writes a file into the home folder.
+Left alone, the SDK writes whole request bodies, with card number and security code, to
+its logger at DEBUG; with ``stripe.log`` or ``STRIPE_LOG`` it also prints them to
+stderr, whatever the loggers say; and it keeps an id for telemetry in the home folder.
+
+Invariants:
+  * Nothing the SDK logs below WARNING passes its logger, and it logs nothing above.
+    Its INFO lines are dropped too: they quote Stripe's messages, which quote requests.
+  * While its own printing is switched on, no call is made.
 """
 
 import logging
-from typing import Any
+from typing import Final
 
 import stripe
 from stripe import _util
 
-
-class StripeLogsOn(RuntimeError):
-    """The environment asks the SDK to print request bodies."""
+_SDK_LOGGER: Final = logging.getLogger("stripe")
 
 
-class _DropBodies(logging.Filter):
-    """Lets no DEBUG record of the SDK pass, whatever the level of the logger."""
+class _DropRequests(logging.Filter):
+    """Lets only warnings pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See logging.Filter.filter."""
-        return record.levelno > logging.DEBUG
+        return record.levelno >= logging.WARNING
 
 
-def harden() -> None:
-    """Turns telemetry off and body logging impossible. Call before any client is made.
+_DROP_REQUESTS: Final = _DropRequests()
 
-    Raises:
-        StripeLogsOn: STRIPE_LOG or stripe.log is set: unset it.
-    """
-    if stripe.log or _util.STRIPE_LOG:
-        raise StripeLogsOn(
-            "STRIPE_LOG makes the SDK print card numbers; unset it and start again"
-        )
+
+def silence_sdk() -> None:
+    """Switches off telemetry and everything that the SDK logs. Repeating it is free."""
     stripe.enable_telemetry = False
-    logger = logging.getLogger("stripe")
-    if not any(isinstance(known, _DropBodies) for known in logger.filters):
-        logger.addFilter(_DropBodies())
+    if _DROP_REQUESTS not in _SDK_LOGGER.filters:
+        _SDK_LOGGER.addFilter(_DROP_REQUESTS)
 
 
-class GuardedClient(stripe.AIOHTTPClient):
-    """The SDK's client without redirects: card data goes to one host only."""
-
-    def _get_request_args_kwargs(
-        self,
-        *arguments: Any,  # noqa: ANN401 - the SDK's own
-        **keywords: Any,  # noqa: ANN401 - the SDK's own
-    ) -> Any:  # noqa: ANN401 - the SDK's own
-        args, kwargs = super()._get_request_args_kwargs(*arguments, **keywords)
-        kwargs["allow_redirects"] = False
-        return args, kwargs
+def prints_requests() -> bool:
+    """Whether the SDK prints what it sends to stderr, past every logger."""
+    return bool(stripe.log or _util.STRIPE_LOG)

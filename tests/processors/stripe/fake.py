@@ -112,6 +112,7 @@ class FakeStripe:
             status="requires_capture" if manual else "succeeded",
             amount=amount,
             amount_received=0 if manual else amount,
+            amount_capturable=amount if manual else 0,
             currency=body["currency"],
             customer=body["customer"],
             metadata=body["metadata"],
