@@ -16,13 +16,13 @@ from gateway.payments.processor import ProcessorCall, ProcessorOutcomeUnknown
 
 T = TypeVar("T")
 
-_TRIES: Final = 3
+_TRIES: Final = 2
 _BACKOFF_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How long a processor may take."""
+    """How long one step may take, its tries together."""
 
     deadline: timedelta
 
@@ -48,14 +48,19 @@ class Asking:
             ProcessorOutcomeUnknown: It may have been executed.
             ProcessorRefused: It was not executed and will not be.
         """
-        for attempt in range(1, _TRIES + 1):
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.deadline.total_seconds()
+        tries = 0
+        while True:
+            tries += 1
             try:
-                async with asyncio.timeout(self.deadline.total_seconds()):
+                # Only the sending is under the deadline: a timeout is then always one
+                # of a request that may have arrived.
+                async with asyncio.timeout_at(ends):
                     return await send()
             except TimeoutError as error:
                 raise ProcessorOutcomeUnknown from error
             except ProcessorUnavailable:
-                if attempt == _TRIES:
+                if tries == _TRIES or loop.time() + _BACKOFF_SECONDS >= ends:
                     raise
-                await asyncio.sleep(_BACKOFF_SECONDS * attempt)
-        raise ProcessorUnavailable  # not reached: the last try raises
+                await asyncio.sleep(_BACKOFF_SECONDS)

@@ -1,63 +1,94 @@
-"""CapturePayment: collecting reserved money. What is not captured is released."""
+"""CapturePayment: collecting reserved money. What is not captured is released.
 
+One capture for each payment: a second one finds the first, undecided or done.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.errors import RequestInvalid, StateConflict
+from gateway.errors import RequestInvalid
 from gateway.payments.asking import Asking
-from gateway.payments.moves import MoveRules, sender
-from gateway.payments.payment import Move, MoveKind, MoveStatus, Payment, PaymentState
+from gateway.payments.move_rules import (
+    MoveRules,
+    Sums,
+    Wish,
+    check_currency,
+    sender,
+    settle_with,
+)
+from gateway.payments.payment import Move, MoveKind, MoveStatus, Payment
+from gateway.payments.processor import Approved, Canceled, FoundPayment
+from gateway.payments.transitions import Event, advance, conflict, find_row
 from gateway.words.money import Money
 
 
 def capture_rules(asking: Asking) -> MoveRules:
     """Returns what makes a move a capture."""
     return MoveRules(
-        MoveKind.CAPTURE,
-        reserve_capture,
-        settle_capture,
-        sender(asking, MoveKind.CAPTURE),
+        kind=MoveKind.CAPTURE,
+        reserve=reserve_capture,
+        settle=settle_capture,
+        compare=compare_capture,
+        send=sender(asking, MoveKind.CAPTURE),
+        lapse=lapse,
     )
 
 
-def reserve_capture(
-    payment: Payment, amount: Money | None, now: datetime
-) -> tuple[Payment, Money]:
+def lapse(payment: Payment, now: datetime) -> Payment | None:
+    """Returns the payment as EXPIRED if its reservation has ended."""
+    ends = payment.capture_before
+    if ends is None or now < ends:
+        return None
+    if find_row(payment.state, Event.LAPSED) is None:
+        return None
+    return advance(payment, Event.LAPSED, capturable=0, updated_at=now)
+
+
+def reserve_capture(payment: Payment, wish: Wish) -> tuple[Payment, Money]:
     """Checks that so much can be captured now.
 
     Raises:
-        StateConflict: Not authorized, lapsed, or more than is capturable.
+        StateConflict: Not authorized, or more than is capturable.
+        RequestInvalid: Another currency, nothing, or a part where the processor
+            captures all or nothing.
     """
-    wanted = amount or Money(payment.capturable, payment.amount.currency)
+    if find_row(payment.state, Event.CAPTURE_SUCCEEDED) is None:
+        raise conflict(payment)
+    if not payment.capturable:
+        raise conflict(payment, capturable="0")
+    wanted = wish.amount or Money(payment.capturable, payment.amount.currency)
     check_currency(payment, wanted)
-    state = {"payment": payment.name, "state": payment.state.name}
-    if payment.state is not PaymentState.AUTHORIZED:
-        raise StateConflict(metadata=state)
-    if payment.capture_before is not None and now >= payment.capture_before:
-        raise StateConflict(metadata=state | {"capture_before": "has passed"})
     if wanted.minor_units > payment.capturable:
-        raise StateConflict(metadata=state | {"capturable": str(payment.capturable)})
+        raise conflict(payment, capturable=str(payment.capturable))
+    is_part = wanted.minor_units < payment.capturable
+    if is_part and not wish.capabilities.partial_capture:
+        raise RequestInvalid("amount", "is a part; this processor captures all or none")
     return payment, wanted
 
 
-def settle_capture(payment: Payment, move: Move) -> Payment:
+def settle_capture(payment: Payment, _before: Move, after: Move) -> Payment:
     """Returns the payment after the capture got its status."""
-    if move.status is not MoveStatus.SUCCEEDED:
+    if after.status is not MoveStatus.SUCCEEDED:
         return payment
-    return payment.to(
-        PaymentState.CAPTURED,
-        captured=payment.captured + move.amount.minor_units,
+    return settle_with(
+        payment,
+        Event.CAPTURE_SUCCEEDED,
+        captured=payment.captured + after.amount.minor_units,
         capturable=0,
         capture_before=None,
     )
 
 
-def check_currency(payment: Payment, amount: Money) -> None:
-    """Raises unless the amount is positive and in the payment's currency.
-
-    Raises:
-        RequestInvalid: Another currency, or nothing.
-    """
-    if amount.currency != payment.amount.currency:
-        raise RequestInvalid("amount.currency", "is not the payment's currency")
-    if amount.minor_units == 0 and payment.amount.minor_units != 0:
-        raise RequestInvalid("amount.minor_units", "leaves nothing to move")
+def compare_capture(
+    payment: Payment, _moves: Sequence[Move], move: Move, found: FoundPayment
+) -> Sums:
+    """Returns whether the processor collected the amount."""
+    outcome = found.outcome
+    if isinstance(outcome, Canceled):
+        return Sums.IMPOSSIBLE
+    if not isinstance(outcome, Approved):
+        return Sums.UNCLEAR
+    collected = outcome.captured.minor_units - payment.captured
+    if collected == move.amount.minor_units:
+        return Sums.EXECUTED
+    return Sums.NOT_EXECUTED if collected == 0 else Sums.UNCLEAR

@@ -1,9 +1,14 @@
-"""CreatePayment: charge or authorize a card. Steps as in docs/architecture.md."""
+"""CreatePayment: charge or authorize a card. Steps as in docs/architecture.md.
 
-import asyncio
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+Invariants:
+  * Claims, decision, intent entry and the SUBMITTED payment commit together (I2, I6).
+  * After that commit every call ends in a payment, not in an error: nothing may lose
+    the payment's name. What is not known yet is UNKNOWN.
+  * The caller's cancellation does not stop a payment.
+"""
+
+import logging
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -11,69 +16,44 @@ from gateway.audit.ports import Receipt
 from gateway.cards.security_code import SecurityCode
 from gateway.errors import (
     AlreadyCharged,
+    GatewayError,
     InvariantBroken,
     PolicyDenied,
     RequestIdReused,
     RequestInProgress,
-    RequestInvalid,
 )
 from gateway.idempotency.claims import Repeated, Reused, claim, look_up
 from gateway.idempotency.ports import RequestRecord
 from gateway.payments.accounts import Accounts
 from gateway.payments.boundaries import Boundary, Reached
-from gateway.payments.payment import Lease, Payment, PaymentState, Step
+from gateway.payments.kept_tasks import KeptTasks
+from gateway.payments.leases import is_live, new_lease
+from gateway.payments.payment import Payment, PaymentState, Step
+from gateway.payments.payment_order import (
+    CreatePaymentCommand,
+    payment_of,
+    use_of,
+)
 from gateway.payments.ports import PaymentUnit
-from gateway.payments.processor_steps import Charge, ProcessorSteps
+from gateway.payments.processor_steps import Charge, ProcessorSteps, TakenOver
 from gateway.payments.record_outcome import CREATE_RPC
-from gateway.policy.mandate import Mandate
 from gateway.unit_of_work import Storage
 from gateway.vault.card_access import CardAccess, Denial, Intent, Use
 from gateway.vault.ports import StoredCard
-from gateway.vault.seal_card import NewCard, PreparedCard, SealCard
+from gateway.vault.seal_card import NewCard, PreparedCard, Refusal, SealCard
 from gateway.vault.sealed_input import (
     EnvelopeContext,
-    PlainForm,
-    ReceivedCard,
-    SealedForm,
     SealedInput,
 )
 from gateway.words.clock import Clock
-from gateway.words.identifiers import (
-    CardTokenName,
-    MerchantId,
-    PaymentName,
-    RequestId,
-    new_name,
-)
-from gateway.words.money import Money
-from gateway.words.purposes import MERCHANT_INITIATED, Purpose, Verb
+from gateway.words.identifiers import CardTokenName, PaymentName
+from gateway.words.purposes import Purpose
 
-_SALT_BYTES: Final = 16
+_log: Final = logging.getLogger(__name__)
+
+__all__ = ["CreatePayment", "CreatePaymentCommand", "PaymentResult"]
+
 _ASK_AGAIN: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatePaymentCommand:
-    """A charge that somebody asks for. ``card`` is a token or a new card."""
-
-    merchant: MerchantId
-    caller: str
-    request_id: RequestId
-    digest: bytes
-    card: CardTokenName | SealedForm | PlainForm = field(repr=False)
-    amount: Money
-    purpose: Purpose
-    charge_once_key: str = ""
-    capture_automatically: bool = True
-    security_code: SealedForm | None = field(default=None, repr=False)
-    account_id: str = ""
-    merchant_reference: str = ""
-    description: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    statement_descriptor_suffix: str = ""
-    return_url: str = ""
-    customer_reference: str = ""
-    mandate: Mandate = field(default_factory=Mandate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +111,14 @@ class CreatePayment:
         self._reached = reached
         self._instance = instance
         self._lease = lease
-        self._running: set[asyncio.Task[PaymentResult]] = set()
+        self._tasks: KeptTasks[PaymentResult] = KeptTasks()
 
     async def execute(self, command: CreatePaymentCommand) -> PaymentResult:
         """Returns the payment: charged, declined, failed, or with unknown outcome.
 
         Raises:
-            RequestInvalid: A merchant-initiated payment without charge_once_key.
+            RequestInvalid: A merchant-initiated payment without charge_once_key, or an
+                amount of nothing.
             RequestIdReused: The request id came before with another request.
             RequestInProgress: The first call still runs; names the payment.
             AlreadyCharged: The charge_once_key is held; names the payment.
@@ -146,33 +127,23 @@ class CreatePayment:
             SealedCardRejected, CardInvalid, CardExpired: Nothing is recorded.
             KeyUnavailable, StorageUnavailable, AuditUnavailable: Nothing was charged.
         """
+        # Step 1 looks before anything is opened; the claim itself is in the unit.
         earlier = await self._storage.read(
             command.merchant,
             lambda unit: look_up(
                 unit.requests, CREATE_RPC, command.request_id, command.digest
             ),
         )
-        if earlier is not None:
-            return await self._repeat(command, await self._count(command))
-        if command.purpose in MERCHANT_INITIATED and not command.charge_once_key:
-            raise RequestInvalid(
-                "charge_once_key", "is required when the merchant starts the payment"
-            )
-        # The caller may leave; the payment goes on to its outcome.
-        task = asyncio.ensure_future(self._create(command))
-        self._running.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        if isinstance(earlier, Repeated):
+            return await self._repeat(command, earlier.record)
+        if isinstance(earlier, Reused):
+            return await self._refuse_reuse(command)
+        command.check()
+        return await self._tasks.run(self._create(command))
 
     async def drain(self) -> None:
         """Waits until no payment is between two steps."""
-        if self._running:
-            await asyncio.wait(self._running)
-
-    def _forget(self, task: "asyncio.Task[PaymentResult]") -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody may have
+        await self._tasks.drain()
 
     async def _create(self, command: CreatePaymentCommand) -> PaymentResult:
         account, processor = await self._accounts.choose(
@@ -181,45 +152,13 @@ class CreatePayment:
         processor.check_representable(command.amount)
         opened = await self._open(command)
         now = self._clock.now()
-        token = _token_of(command, opened)
-        name = PaymentName(new_name("pay"))
-        use = Use(
-            merchant=command.merchant,
-            token=token,
-            verb=Verb.CHARGE,
-            purpose=command.purpose,
-            caller=command.caller,
-            request_id=command.request_id,
-            at=now,
-            card_salt=os.urandom(_SALT_BYTES),
-            account=account,
-            payment=name,
-            amount=command.amount,
-        )
-        payment = Payment(
-            name=name,
-            request_id=command.request_id,
-            state=PaymentState.SUBMITTED,
-            step=Step.CUSTOMER,
-            amount=command.amount,
-            card=token,
-            purpose=command.purpose,
-            capture_automatically=command.capture_automatically,
-            account_id=account.account_id,
-            created_at=now,
-            updated_at=now,
-            caller=command.caller,
-            lease=Lease(instance=self._instance, until=now + self._lease),
-            charge_once_key=command.charge_once_key,
-            merchant_reference=command.merchant_reference,
-            description=command.description,
-            statement_descriptor_suffix=command.statement_descriptor_suffix,
-            return_url=command.return_url,
-            metadata=command.metadata,
-        )
+        use = use_of(command, _token_of(command, opened), account, now)
+        payment = payment_of(command, use, new_lease(self._instance, now, self._lease))
         submitted = await self._submit(command, opened, use, payment)
-        if not isinstance(submitted, tuple):
-            return await self._repeat(command, submitted)
+        if isinstance(submitted, Repeated):
+            return await self._repeat(command, submitted.record)
+        if isinstance(submitted, Reused):
+            raise RequestIdReused
         intent, payment = submitted
         self._reached(Boundary.SUBMITTED)
         charge = Charge(
@@ -227,15 +166,34 @@ class CreatePayment:
             intent=intent,
             account=account,
             processor=processor,
+            lease=self._lease,
             security_code=opened.security_code,
         )
-        payment, appended = await self._steps.run(charge)
+        payment, receipt = await self._charge(command, charge)
         return PaymentResult(
             payment=payment,
-            receipt=appended.receipt(),
+            receipt=receipt,
             card=None if opened.prepared is None else opened.prepared.stored,
             warnings=opened.warnings,
         )
+
+    async def _charge(
+        self, command: CreatePaymentCommand, charge: Charge
+    ) -> tuple[Payment, Receipt]:
+        """Runs the steps. The intent is durable: from here on there is a payment."""
+        try:
+            payment, appended = await self._steps.run(charge)
+        except TakenOver:
+            return await self._read(command, charge.payment.name)
+        except GatewayError as error:
+            # It may have been charged, and the database does not say so. The resolver
+            # finds out; until then the honest answer is UNKNOWN, and proof of the
+            # intent.
+            fields = {"payment": charge.payment.name, "reason": error.reason}
+            _log.error("outcome not recorded", extra=fields)
+            unknown = replace(charge.payment, state=PaymentState.UNKNOWN)
+            return unknown, charge.intent.appended.receipt()
+        return payment, appended.receipt()
 
     async def _submit(
         self,
@@ -244,11 +202,11 @@ class CreatePayment:
         use: Use,
         payment: Payment,
     ) -> tuple[Intent, Payment] | Repeated | Reused:
-        """Claims, decides and records in one unit."""
+        """Claims, decides and records in one unit (steps 1 to 3)."""
 
         def submit(
             unit: PaymentUnit,
-        ) -> tuple[Intent, Payment] | Denial | Repeated | Reused:
+        ) -> tuple[Intent, Payment] | Denial | Refusal | Repeated | Reused:
             earlier = claim(
                 unit.requests, CREATE_RPC, command.request_id, command.digest
             )
@@ -258,18 +216,14 @@ class CreatePayment:
             holder = unit.payments.claim_charge_once(key, payment.name) if key else None
             if holder is not None:
                 raise _already_charged(unit, holder)
-            if opened.prepared is not None:
-                opened.prepared.add(unit)
-            intent = self._access.intend(unit, use)
-            if isinstance(intent, Denial):
-                if opened.prepared is not None:
-                    raise _DeniedNewCard(intent.rule)
-                if key:
-                    unit.payments.free_charge_once(key, payment.name)
+            intent = self._decide(unit, opened, use)
+            if not isinstance(intent, Intent):
+                unit.payments.free_charge_once(key, payment.name)
                 return intent
-            has_reference = intent.reference is not None
-            recollected = opened.security_code is not None
-            step = Step.CHARGE if has_reference and not recollected else Step.CUSTOMER
+            # With a security code the card opens, although there is a reference: the
+            # code can only go into a new payment method (I4).
+            by_reference = intent.reference is not None and not opened.security_code
+            step = Step.CHARGE if by_reference else Step.CUSTOMER
             submitted = replace(payment, step=step)
             unit.payments.add(submitted)
             unit.requests.add(
@@ -291,11 +245,26 @@ class CreatePayment:
             done = await self._storage.commit(
                 command.merchant, lambda unit: self._access.deny(unit, use, rule)
             )
+        if isinstance(done, Refusal):
+            raise _denied(done.rule, done.purpose)
         if isinstance(done, Denial):
-            raise PolicyDenied(
-                metadata={"rule": done.rule, "purpose": command.purpose.value}
-            )
+            raise _denied(done.rule, command.purpose)
         return done
+
+    def _decide(
+        self, unit: PaymentUnit, opened: _Opened, use: Use
+    ) -> Intent | Denial | Refusal:
+        """Asks the policy; a new card is stored first, so that the door finds it."""
+        if opened.prepared is None:
+            return self._access.intend(unit, use)
+        refusal = opened.prepared.refuse(unit)
+        if refusal is not None:
+            return refusal
+        opened.prepared.add(unit)
+        intent = self._access.intend(unit, use)
+        if isinstance(intent, Denial):
+            raise _DeniedNewCard(intent.rule)
+        return intent
 
     async def _open(self, command: CreatePaymentCommand) -> _Opened:
         """Opens what the caller sealed, and prepares a new card for storing."""
@@ -311,13 +280,7 @@ class CreatePayment:
         if isinstance(command.card, str):
             return _Opened(security_code=code)
         received = self._sealed_input.open_card(command.card, context, now)
-        prepared = await self._prepare(command, received)
-        return _Opened(prepared, received.security_code or code, received.warnings)
-
-    async def _prepare(
-        self, command: CreatePaymentCommand, received: ReceivedCard
-    ) -> PreparedCard:
-        return await self._seal_card.prepare(
+        prepared = await self._seal_card.prepare(
             NewCard(
                 merchant=command.merchant,
                 received=received,
@@ -325,58 +288,52 @@ class CreatePayment:
                 mandate=command.mandate,
                 caller=command.caller,
                 request_id=command.request_id,
-                now=self._clock.now(),
+                now=now,
             )
         )
+        return _Opened(prepared, received.security_code or code, received.warnings)
 
-    async def _count(self, command: CreatePaymentCommand) -> Repeated | Reused | None:
-        """Looks the id up again in a unit of its own, where a mismatch is counted."""
-        return await self._storage.commit(
+    async def _refuse_reuse(self, command: CreatePaymentCommand) -> PaymentResult:
+        """Counts the mismatch, commits the count, and refuses."""
+        await self._storage.commit(
             command.merchant,
             lambda unit: claim(
                 unit.requests, CREATE_RPC, command.request_id, command.digest
             ),
         )
+        raise RequestIdReused
 
     async def _repeat(
-        self, command: CreatePaymentCommand, earlier: Repeated | Reused | None
+        self, command: CreatePaymentCommand, record: RequestRecord
     ) -> PaymentResult:
         """Returns what the first call made, as it is now."""
-        if not isinstance(earlier, Repeated):
-            raise RequestIdReused
-        record = earlier.record
-
-        def read(unit: PaymentUnit) -> PaymentResult:
-            payment = unit.payments.find(PaymentName(record.resource))
-            if payment is None:
-                raise InvariantBroken
-            return PaymentResult(
-                payment=payment,
-                receipt=unit.log.receipt(record.entry_index),
-                replayed=True,
-                card=None
-                if isinstance(command.card, str)
-                else unit.cards.find(payment.card),
+        name = PaymentName(record.resource)
+        payment, receipt = await self._read(command, name)
+        running = is_live(payment.lease, self._clock.now())
+        if payment.state is PaymentState.SUBMITTED and running:
+            raise RequestInProgress(
+                metadata={"payment": payment.name}, retry_delay=_ASK_AGAIN
             )
+        card = None
+        if not isinstance(command.card, str):
+            card = await self._storage.read(
+                command.merchant, lambda unit: unit.cards.find(payment.card)
+            )
+        return PaymentResult(payment=payment, receipt=receipt, replayed=True, card=card)
 
-        result = await self._storage.read(command.merchant, read)
-        refuse_in_progress(result.payment, self._clock)
-        return result
+    async def _read(
+        self, command: CreatePaymentCommand, name: PaymentName
+    ) -> tuple[Payment, Receipt]:
+        """Returns the payment and proof of its newest entry, from one snapshot."""
 
+        def read(unit: PaymentUnit) -> tuple[Payment, Receipt]:
+            payment = unit.payments.find(name)
+            record = unit.requests.find(CREATE_RPC, command.request_id)
+            if payment is None or record is None:
+                raise InvariantBroken
+            return payment, unit.log.receipt(record.entry_index)
 
-def refuse_in_progress(payment: Payment, clock: Clock) -> None:
-    """Raises while the first call still works on the payment.
-
-    Raises:
-        RequestInProgress: Names the payment and says when to ask again.
-    """
-    lease = payment.lease
-    if payment.state is not PaymentState.SUBMITTED or lease is None:
-        return
-    if lease.until > clock.now():
-        raise RequestInProgress(
-            metadata={"payment": payment.name}, retry_delay=_ASK_AGAIN
-        )
+        return await self._storage.read(command.merchant, read)
 
 
 def _token_of(command: CreatePaymentCommand, opened: _Opened) -> CardTokenName:
@@ -385,6 +342,10 @@ def _token_of(command: CreatePaymentCommand, opened: _Opened) -> CardTokenName:
     if opened.prepared is None:
         raise InvariantBroken
     return opened.prepared.stored.token
+
+
+def _denied(rule: str, purpose: Purpose) -> PolicyDenied:
+    return PolicyDenied(metadata={"rule": rule, "purpose": purpose.value})
 
 
 def _already_charged(unit: PaymentUnit, holder: PaymentName) -> AlreadyCharged:

@@ -3,75 +3,71 @@
 Each acts on the payment reference, opens no card, needs no purpose, and is allowed
 after narrowing, erasure and deactivation: money owed back is never blocked. An intent
 entry commits, the processor is asked with the move's own key, the outcome commits.
+
+Invariants:
+  * The payment's row is locked while sums are checked and reserved.
+  * A fact of the processor's is written down whoever brings it; what is no fact counts
+    only from the worker that holds the move's lease.
 """
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable
+import logging
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended, Receipt
 from gateway.errors import (
+    GatewayError,
     InvariantBroken,
     PaymentNotFound,
     ProcessorUnavailable,
     RequestIdReused,
     RequestInProgress,
+    StateConflict,
 )
-from gateway.idempotency.claims import Repeated, Reused, claim
+from gateway.idempotency.claims import Repeated, Reused, claim, look_up
 from gateway.idempotency.ports import RequestRecord
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.accounts import Accounts
-from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Boundary, Reached
-from gateway.payments.payment import Lease, Move, MoveKind, MoveStatus, Payment
+from gateway.payments.kept_tasks import KeptTasks
+from gateway.payments.leases import is_live, new_lease
+from gateway.payments.move_rules import Answer, MoveCommand, MoveRules, Wish
+from gateway.payments.payment import (
+    Move,
+    MoveKind,
+    MoveStatus,
+    Payment,
+)
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.processor import (
-    MoveOutcome,
+    IDEMPOTENCY_MISMATCH,
     MoveState,
     Processor,
     ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
+from gateway.payments.record_move import RPCS, RecordMove, expire, intent_entry
+from gateway.payments.transitions import conflict
 from gateway.unit_of_work import Storage
 from gateway.words.clock import Clock
-from gateway.words.identifiers import MerchantId, PaymentName, RequestId, new_name
-from gateway.words.money import Money
+from gateway.words.identifiers import new_name
 
-_SALT_BYTES: Final = 16
+__all__ = ["MoveCommand", "MoveResult", "MoveRules", "Mover"]
+
+_log: Final = logging.getLogger(__name__)
+
 _ASK_AGAIN: Final = timedelta(seconds=1)
-_FIRST_CHECK: Final = timedelta(seconds=2)
 _STATUS: Final = {
     MoveState.SUCCEEDED: MoveStatus.SUCCEEDED,
     MoveState.PENDING: MoveStatus.PENDING,
     MoveState.FAILED: MoveStatus.FAILED,
-}
-RPCS: Final = {
-    MoveKind.CAPTURE: "CapturePayment",
-    MoveKind.CANCEL: "CancelPayment",
-    MoveKind.REFUND: "RefundPayment",
 }
 _PREFIXES: Final = {
     MoveKind.CAPTURE: "cap",
     MoveKind.CANCEL: "can",
     MoveKind.REFUND: "ref",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveCommand:
-    """A capture, cancel or refund; ``amount`` None means all that there is."""
-
-    merchant: MerchantId
-    caller: str
-    request_id: RequestId
-    digest: bytes
-    payment: PaymentName
-    amount: Money | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,21 +80,13 @@ class MoveResult:
     replayed: bool = False
 
 
-# Reserves the amount in the payment's row, or raises StateConflict.
-Reserve = Callable[[Payment, Money | None, datetime], tuple[Payment, Money]]
-# Returns the payment after the move got its status.
-Settle = Callable[[Payment, Move], Payment]
-Send = Callable[[Processor, ProcessorAccount, Payment, Move], Awaitable[MoveOutcome]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Submitted:
+    """A move whose intent has committed."""
 
-
-@dataclass(frozen=True, slots=True)
-class MoveRules:
-    """What makes a capture a capture, a cancel a cancel, a refund a refund."""
-
-    kind: MoveKind
-    reserve: Reserve
-    settle: Settle
-    send: Send
+    payment: Payment
+    move: Move
+    intent: Appended
 
 
 class Mover:
@@ -115,7 +103,7 @@ class Mover:
         instance: str,
         lease: timedelta,
     ) -> None:
-        self._rules = rules
+        self.rules = rules
         self._rpc = RPCS[rules.kind]
         self._storage = storage
         self._accounts = accounts
@@ -123,12 +111,13 @@ class Mover:
         self._reached = reached
         self._instance = instance
         self._lease = lease
-        self._running: set[asyncio.Task[MoveResult]] = set()
+        self.records = RecordMove(rules=rules, storage=storage, clock=clock)
+        self._tasks: KeptTasks[MoveResult] = KeptTasks()
 
     @property
     def kind(self) -> MoveKind:
         """What its moves do."""
-        return self._rules.kind
+        return self.rules.kind
 
     async def execute(self, command: MoveCommand) -> MoveResult:
         """Returns the move with its outcome; UNKNOWN and FAILED are values.
@@ -136,62 +125,105 @@ class Mover:
         Raises:
             PaymentNotFound: No such payment for this merchant.
             StateConflict: The payment's state or amounts do not allow it.
+            RequestInvalid: Another currency, nothing, or a part that the processor
+                cannot move.
+            AmountNotRepresentable: The processor cannot express the amount.
             RequestIdReused, RequestInProgress: See CreatePayment.
+            ProcessorAccountNotFound, StorageUnavailable, AuditUnavailable: Nothing was
+                sent.
         """
-        task = asyncio.ensure_future(self._execute(command))
-        self._running.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        earlier, payment = await self._storage.read(
+            command.merchant,
+            lambda unit: (
+                look_up(unit.requests, self._rpc, command.request_id, command.digest),
+                unit.payments.find(command.payment),
+            ),
+        )
+        if isinstance(earlier, Repeated):
+            return await self._repeat(command, earlier.record)
+        if isinstance(earlier, Reused):
+            return await self._refuse_reuse(command)
+        if payment is None:
+            raise PaymentNotFound
+        account, processor = await self._accounts.of(command.merchant, payment)
+        if command.amount is not None:
+            processor.check_representable(command.amount)
+        return await self._tasks.run(self._execute(command, account, processor))
 
     async def drain(self) -> None:
         """Waits until no move is between two steps."""
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._tasks.drain()
 
-    async def carry_out(
-        self, merchant: MerchantId, payment: Payment, move: Move
-    ) -> tuple[Payment, Move, Appended]:
-        """Asks the processor about a committed move and commits the outcome.
-
-        The same move is sent with the same key: also by the resolver.
-        """
-        account, processor = await self._accounts.of(merchant, payment)
+    async def ask(
+        self,
+        processor: Processor,
+        account: ProcessorAccount,
+        payment: Payment,
+        move: Move,
+    ) -> Answer:
+        """Asks the processor about a committed move, always with the same key."""
         try:
-            outcome = await self._rules.send(processor, account, payment, move)
-            status, reason = _STATUS[outcome.state], outcome.failure_reason
-            named = outcome.processor_object
+            outcome = await self.rules.send(processor, account, payment, move)
         except ProcessorOutcomeUnknown:
-            status, reason, named = MoveStatus.UNKNOWN, "", ""
+            return Answer(status=MoveStatus.UNKNOWN)
         except ProcessorUnavailable:
-            status, reason, named = MoveStatus.FAILED, "PROCESSOR_UNAVAILABLE", ""
+            return Answer(
+                status=MoveStatus.FAILED, failure_reason="PROCESSOR_UNAVAILABLE"
+            )
         except ProcessorRefused as refused:
-            status, reason, named = MoveStatus.FAILED, refused.failure_reason, ""
-        self._reached(Boundary.MOVED)
-        now = self._clock.now()
-        unknown = status is MoveStatus.UNKNOWN
-        settled = replace(
-            move,
-            status=status,
-            failure_reason=reason,
-            processor_object=named or move.processor_object,
-            lease=None,
-            updated_at=now,
-            next_check_at=now + _wait(move, now) if unknown else None,
+            if refused.failure_reason == IDEMPOTENCY_MISMATCH:
+                return Answer(status=MoveStatus.UNKNOWN)
+            return Answer(
+                status=MoveStatus.FAILED, failure_reason=refused.failure_reason
+            )
+        return Answer(
+            status=_STATUS[outcome.state],
+            failure_reason=outcome.failure_reason,
+            processor_object=outcome.processor_object,
+            is_fact=True,
         )
-        done = await self._record(merchant, settled)
-        self._reached(Boundary.MOVE_COMMITTED)
-        return done
 
-    def _forget(self, task: "asyncio.Task[MoveResult]") -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody may have
+    async def _execute(
+        self, command: MoveCommand, account: ProcessorAccount, processor: Processor
+    ) -> MoveResult:
+        done = await self._submit(command, account, processor)
+        if isinstance(done, Repeated):
+            return await self._repeat(command, done.record)
+        if isinstance(done, Reused):
+            raise RequestIdReused
+        if isinstance(done, StateConflict):
+            raise done
+        self._reached(Boundary.MOVE_SUBMITTED)
+        try:
+            answer = await self.ask(processor, account, done.payment, done.move)
+            self._reached(Boundary.MOVED)
+            payment, move, appended = await self.records.record(
+                command.merchant, account, done.move, answer
+            )
+            self._reached(Boundary.MOVE_COMMITTED)
+        except GatewayError as error:
+            # It may have moved, and the database does not say so: as in CreatePayment.
+            fields = {"payment": command.payment, "reason": error.reason}
+            _log.error("outcome not recorded", extra=fields)
+            unknown = replace(done.move, status=MoveStatus.UNKNOWN)
+            receipt = done.intent.receipt()
+            return MoveResult(payment=done.payment, move=unknown, receipt=receipt)
+        return MoveResult(payment=payment, move=move, receipt=appended.receipt())
 
-    async def _execute(self, command: MoveCommand) -> MoveResult:
+    async def _submit(
+        self, command: MoveCommand, account: ProcessorAccount, processor: Processor
+    ) -> _Submitted | Repeated | Reused | StateConflict:
+        """Claims, checks the sums and records in one unit.
+
+        A payment whose reservation has lapsed is committed as EXPIRED: the conflict is
+        returned, not raised, because raising would undo the unit.
+        """
         now = self._clock.now()
-        name = new_name(_PREFIXES[self._rules.kind])
+        name = new_name(_PREFIXES[self.rules.kind])
 
-        def submit(unit: PaymentUnit) -> tuple[Payment, Move] | Repeated | Reused:
+        def submit(
+            unit: PaymentUnit,
+        ) -> _Submitted | Repeated | Reused | StateConflict:
             earlier = claim(
                 unit.requests, self._rpc, command.request_id, command.digest
             )
@@ -200,10 +232,17 @@ class Mover:
             stored = unit.payments.lock(command.payment)
             if stored is None:
                 raise PaymentNotFound
-            payment, amount = self._rules.reserve(stored, command.amount, now)
+            _refuse_rivals(unit, stored, self.rules.kind)
+            expired = self.rules.lapse(stored, now)
+            if expired is not None:
+                return expire(unit, command, account, expired)
+            wish = Wish(
+                amount=command.amount, capabilities=processor.capabilities, now=now
+            )
+            payment, amount = self.rules.reserve(stored, wish)
             move = Move(
                 name=name,
-                kind=self._rules.kind,
+                kind=self.rules.kind,
                 payment=payment.name,
                 request_id=command.request_id,
                 status=MoveStatus.SUBMITTED,
@@ -211,144 +250,70 @@ class Mover:
                 created_at=now,
                 updated_at=now,
                 caller=command.caller,
-                lease=Lease(instance=self._instance, until=now + self._lease),
+                lease=new_lease(self._instance, now, self._lease),
                 reason=command.reason,
             )
-            refuse_rivals(unit, move)
-            unit.payments.save(replace(payment, updated_at=now))
+            payment = replace(payment, updated_at=now)
+            unit.payments.save(payment)
             unit.payments.add_move(move)
-            entry = _entry(EntryType.PAYMENT_INTENT, command.merchant, payment, move)
+            intent = unit.log.append(intent_entry(command.merchant, account, move))
             unit.requests.add(
                 RequestRecord(
                     rpc=self._rpc,
                     request_id=command.request_id,
                     digest=command.digest,
                     resource=name,
-                    entry_index=unit.log.append(entry).index,
+                    entry_index=intent.index,
                     created_at=now,
                 )
             )
-            return payment, move
+            return _Submitted(payment=payment, move=move, intent=intent)
 
-        done = await self._storage.commit(command.merchant, submit)
-        if isinstance(done, Reused):
-            raise RequestIdReused
-        if isinstance(done, Repeated):
-            return await self._repeat(command, done.record)
-        self._reached(Boundary.MOVE_SUBMITTED)
-        payment, move, appended = await self.carry_out(command.merchant, *done)
-        return MoveResult(payment=payment, move=move, receipt=appended.receipt())
+        return await self._storage.commit(command.merchant, submit)
 
-    async def _record(
-        self, merchant: MerchantId, move: Move
-    ) -> tuple[Payment, Move, Appended]:
-        salt = os.urandom(_SALT_BYTES)
-
-        def commit(unit: PaymentUnit) -> tuple[Payment, Move, Appended]:
-            stored = unit.payments.lock(move.payment)
-            if stored is None:
-                raise InvariantBroken
-            payment = replace(
-                self._rules.settle(stored, move), updated_at=move.updated_at
-            )
-            unit.payments.save(payment)
-            unit.payments.save_move(move)
-            if payment.charge_once_key and not payment.holds_charge_once_key:
-                unit.payments.free_charge_once(payment.charge_once_key, payment.name)
-            entry = _entry(EntryType.PAYMENT_OUTCOME, merchant, payment, move, salt)
-            appended = unit.log.append(entry)
-            unit.requests.set_entry_index(self._rpc, move.request_id, appended.index)
-            return payment, move, appended
-
-        return await self._storage.commit(merchant, commit)
+    async def _refuse_reuse(self, command: MoveCommand) -> MoveResult:
+        """Counts the mismatch, commits the count, and refuses."""
+        await self._storage.commit(
+            command.merchant,
+            lambda unit: claim(
+                unit.requests, self._rpc, command.request_id, command.digest
+            ),
+        )
+        raise RequestIdReused
 
     async def _repeat(self, command: MoveCommand, record: RequestRecord) -> MoveResult:
+        """Returns what the first call made, as it is now."""
+
         def read(unit: PaymentUnit) -> MoveResult:
             move = unit.payments.find_move(record.resource)
             payment = unit.payments.find(command.payment)
-            if move is None or payment is None:
+            newest = unit.requests.find(self._rpc, command.request_id)
+            if move is None or payment is None or newest is None:
                 raise InvariantBroken
-            receipt = unit.log.receipt(record.entry_index)
+            receipt = unit.log.receipt(newest.entry_index)
             return MoveResult(
                 payment=payment, move=move, receipt=receipt, replayed=True
             )
 
         result = await self._storage.read(command.merchant, read)
-        lease = result.move.lease
-        if lease is not None and lease.until > self._clock.now():
+        running = is_live(result.move.lease, self._clock.now())
+        if result.move.status is MoveStatus.SUBMITTED and running:
             raise RequestInProgress(
                 metadata={"payment": command.payment}, retry_delay=_ASK_AGAIN
             )
         return result
 
 
-def refuse_rivals(unit: PaymentUnit, move: Move) -> None:
+def _refuse_rivals(unit: PaymentUnit, payment: Payment, kind: MoveKind) -> None:
     """Raises while a capture or cancel of the same payment is undecided.
 
     Refunds may run beside each other: their sum is reserved in the payment's row.
 
     Raises:
-        RequestInProgress: Ask again when the other one is settled.
+        StateConflict: Names the other move.
     """
-    if move.kind is MoveKind.REFUND:
+    if kind is MoveKind.REFUND:
         return
-    open_states = (MoveStatus.SUBMITTED, MoveStatus.UNKNOWN, MoveStatus.PENDING)
-    for other in unit.payments.moves(move.payment):
-        if other.kind is not MoveKind.REFUND and other.status in open_states:
-            raise RequestInProgress(
-                metadata={"payment": move.payment, "move": other.name},
-                retry_delay=_ASK_AGAIN,
-            )
-
-
-def call_key(move: Move) -> str:
-    """Returns the idempotency key of a move: one for its whole life."""
-    return move.name
-
-
-def _wait(move: Move, now: datetime) -> timedelta:
-    return max(_FIRST_CHECK, min((now - move.created_at) / 2, timedelta(hours=1)))
-
-
-def _entry(
-    kind: EntryType,
-    merchant: MerchantId,
-    payment: Payment,
-    move: Move,
-    salt: bytes | None = None,
-) -> Entry:
-    named = move.processor_object if salt else ""
-    return Entry(
-        type=kind,
-        merchant=merchant,
-        at=move.updated_at,
-        caller=move.caller,
-        request_id=move.request_id,
-        action=move.kind.value,
-        payment=payment.name,
-        processor_account=payment.account_id,
-        amount=move.amount,
-        card_opened=False,
-        outcome=move.status.name if kind is EntryType.PAYMENT_OUTCOME else None,
-        processor_object=named or None,
-        object_salt=salt if named else None,
-    )
-
-
-def sender(asking: Asking, kind: MoveKind) -> Send:
-    """Returns how a move of this kind is sent."""
-
-    async def send(
-        processor: Processor, account: ProcessorAccount, payment: Payment, move: Move
-    ) -> MoveOutcome:
-        call = asking.call(account, payment, call_key(move))
-        target = payment.processor_object
-        if kind is MoveKind.CAPTURE:
-            return await asking.ask(
-                lambda: processor.capture(call, target, move.amount)
-            )
-        if kind is MoveKind.REFUND:
-            return await asking.ask(lambda: processor.refund(call, target, move.amount))
-        return await asking.ask(lambda: processor.cancel(call, target))
-
-    return send
+    for other in unit.payments.moves(payment.name):
+        if other.kind is not MoveKind.REFUND and other.is_reserved:
+            raise conflict(payment, move=other.name, move_state=other.status.name)

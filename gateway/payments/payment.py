@@ -2,17 +2,16 @@
 
 Invariants:
   * captured <= authorized, refunded + refund_pending <= captured; one currency.
-  * A state changes only through a row of the transition table.
+  * A state changes only through a row of the table in transitions.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from gateway.errors import StateConflict
 from gateway.payments.processor import Decline
 from gateway.words.identifiers import (
     CaptureName,
@@ -105,16 +104,6 @@ class Payment:
     absent_inquiries: int = 0
     next_check_at: datetime | None = None
 
-    def to(self, state: PaymentState, **changes: Any) -> "Payment":  # noqa: ANN401 - fields of many types
-        """Returns the payment in another state.
-
-        Raises:
-            StateConflict: There is no such transition.
-        """
-        if state is not self.state and state not in TRANSITIONS[self.state]:
-            raise StateConflict(metadata={"payment": self.name, "state": self.state})
-        return replace(self, state=state, **changes)
-
     @property
     def holds_charge_once_key(self) -> bool:
         """Whether a second payment for the same thing must be refused (I6)."""
@@ -128,55 +117,8 @@ class Payment:
         return self.captured - self.refunded - self.refund_pending
 
 
-_OUTCOMES: Final = frozenset(
-    {
-        PaymentState.REQUIRES_ACTION,
-        PaymentState.PENDING,
-        PaymentState.AUTHORIZED,
-        PaymentState.CAPTURED,
-        PaymentState.DECLINED,
-        PaymentState.FAILED,
-        PaymentState.CANCELED,
-        PaymentState.UNKNOWN,
-        PaymentState.NEEDS_ATTENTION,
-    }
-)
 FREES_CHARGE_ONCE_KEY: Final = frozenset(
     {PaymentState.DECLINED, PaymentState.FAILED, PaymentState.CANCELED}
-)
-# From each state, the states that may follow. The processor's fact wins: what we took
-# for FAILED or CANCELED may turn out to have succeeded.
-TRANSITIONS: Final[Mapping[PaymentState, frozenset[PaymentState]]] = MappingProxyType(
-    {
-        PaymentState.SUBMITTED: _OUTCOMES,
-        PaymentState.UNKNOWN: _OUTCOMES,
-        PaymentState.REQUIRES_ACTION: _OUTCOMES,
-        PaymentState.PENDING: _OUTCOMES,
-        PaymentState.AUTHORIZED: frozenset(
-            {
-                PaymentState.PARTIALLY_CAPTURED,
-                PaymentState.CAPTURED,
-                PaymentState.CANCELED,
-                PaymentState.EXPIRED,
-                PaymentState.NEEDS_ATTENTION,
-            }
-        ),
-        PaymentState.PARTIALLY_CAPTURED: frozenset(
-            {PaymentState.CAPTURED, PaymentState.EXPIRED, PaymentState.NEEDS_ATTENTION}
-        ),
-        PaymentState.CAPTURED: frozenset({PaymentState.NEEDS_ATTENTION}),
-        PaymentState.DECLINED: frozenset(),
-        PaymentState.FAILED: frozenset(
-            {
-                PaymentState.AUTHORIZED,
-                PaymentState.CAPTURED,
-                PaymentState.NEEDS_ATTENTION,
-            }
-        ),
-        PaymentState.CANCELED: frozenset({PaymentState.NEEDS_ATTENTION}),
-        PaymentState.EXPIRED: frozenset({PaymentState.NEEDS_ATTENTION}),
-        PaymentState.NEEDS_ATTENTION: _OUTCOMES - {PaymentState.UNKNOWN},
-    }
 )
 
 
@@ -216,3 +158,21 @@ class Move:
     failure_reason: str = ""
     reason: str = ""
     next_check_at: datetime | None = None
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether its amount still counts as on its way."""
+        return self.status not in (MoveStatus.SUCCEEDED, MoveStatus.FAILED)
+
+
+# From each status, those that may follow. A failure may turn out to have succeeded:
+# the processor's fact wins.
+MOVE_TRANSITIONS: Final[Mapping[MoveStatus, frozenset[MoveStatus]]] = MappingProxyType(
+    {
+        MoveStatus.SUBMITTED: frozenset(MoveStatus) - {MoveStatus.SUBMITTED},
+        MoveStatus.UNKNOWN: frozenset(MoveStatus) - {MoveStatus.SUBMITTED},
+        MoveStatus.PENDING: frozenset({MoveStatus.SUCCEEDED, MoveStatus.FAILED}),
+        MoveStatus.FAILED: frozenset({MoveStatus.SUCCEEDED}),
+        MoveStatus.SUCCEEDED: frozenset(),
+    }
+)

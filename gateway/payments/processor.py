@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.cards.security_code import SecurityCode
 from gateway.merchants.ports import ProcessorAccount
@@ -179,11 +179,19 @@ class MoveOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPayment:
-    """A processor's record that carries our payment's name, and where it stands."""
+    """A processor's record that carries our payment's name, and where it stands.
+
+    ``refunded`` is what went back and what is on its way back; None if the processor
+    does not say.
+    """
 
     processor_object: str
     outcome: ChargeOutcome
     refunded: Money | None = None
+
+
+# The failure reason of a key that came before with another body.
+IDEMPOTENCY_MISMATCH: Final = "IDEMPOTENCY_MISMATCH"
 
 
 class ProcessorOutcomeUnknown(Exception):
@@ -196,7 +204,9 @@ class ProcessorRefused(Exception):
     """The processor understood the request and executed nothing.
 
     ``failure_reason`` is neutral, in capitals and shown to callers, such as
-    ``RAW_CARDS_NOT_ENABLED``, ``CREDENTIAL_REJECTED`` or ``REQUEST_REFUSED``.
+    ``RAW_CARDS_NOT_ENABLED``, ``CREDENTIAL_REJECTED`` or ``REQUEST_REFUSED``;
+    ``IDEMPOTENCY_MISMATCH`` when the key came before with another body: what that one
+    did is not known.
     """
 
     def __init__(self, failure_reason: str) -> None:

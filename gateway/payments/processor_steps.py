@@ -3,40 +3,43 @@
 Invariants:
   * Each answer is committed before the next call; no transaction is open during one.
   * Each call has its own idempotency key, made of the payment's name.
+  * A step commits only under its worker's own lease (leases.py), so nobody sends a
+    charge that the resolver has given up.
   * The security code goes into ``store_card`` only (I4).
   * Before the charge is sent nothing can have moved: whatever fails then is FAILED.
 """
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from gateway.audit.ports import Appended
 from gateway.cards.security_code import SecurityCode
-from gateway.errors import GatewayError, ProcessorUnavailable
+from gateway.errors import GatewayError, InvariantBroken, ProcessorUnavailable
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Boundary, Reached
-from gateway.payments.payment import Payment, Step
+from gateway.payments.charge_results import Failed, Result, Unknown
+from gateway.payments.leases import new_lease
+from gateway.payments.payment import Payment, PaymentState, Step
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.processor import (
+    IDEMPOTENCY_MISMATCH,
     ChargeOrder,
     CredentialReference,
     Declined,
+    MoveState,
     Processor,
     ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
-from gateway.payments.record_outcome import (
-    ChargeFacts,
-    Failed,
-    RecordOutcome,
-    Result,
-    Unknown,
-)
+from gateway.payments.record_outcome import ChargeFacts, RecordOutcome
 from gateway.unit_of_work import Storage
 from gateway.vault.card_access import CardAccess, Intent
+from gateway.vault.ports import StoredCard
 from gateway.words.clock import Clock
 from gateway.words.purposes import MERCHANT_INITIATED
 
@@ -45,13 +48,21 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A committed payment and everything that charging it needs."""
+    """A committed payment and everything that charging it needs.
+
+    ``lease`` is how long each step may hold the payment.
+    """
 
     payment: Payment
     intent: Intent
     account: ProcessorAccount
     processor: Processor
+    lease: timedelta
     security_code: SecurityCode | None = field(default=None, repr=False)
+
+
+class TakenOver(Exception):
+    """The lease ended and another worker has the payment: this one stops."""
 
 
 class _NothingMoved(Exception):
@@ -60,6 +71,15 @@ class _NothingMoved(Exception):
     def __init__(self, result: Failed | Declined) -> None:
         super().__init__()
         self.result = result
+
+
+@dataclass(slots=True)
+class _Run:
+    """A charge on its way: as last committed, and what was opened for it."""
+
+    charge: Charge
+    card_opened: bool = False
+    used: bool = False
 
 
 class ProcessorSteps:
@@ -86,28 +106,25 @@ class ProcessorSteps:
         """Returns the payment with its outcome, and the outcome's entry.
 
         Raises:
-            StorageUnavailable: A step did not commit; the resolver goes on from there.
+            TakenOver: Another worker has the payment now.
+            StorageUnavailable, AuditUnavailable: A step did not commit; the resolver
+                goes on from there.
         """
-        card_opened = charge.payment.step is not Step.CHARGE
+        run = _Run(charge)
         try:
-            reference, charge = await self._reference(charge)
+            reference = await self._reference(run)
+            await self._hold_for_charge(run)
             self._reached(Boundary.CHARGING)
-            result = await self.send_charge(charge, reference)
+            result = await self.send_charge(run.charge, reference)
             self._reached(Boundary.CHARGED)
         except _NothingMoved as stopped:
             result = stopped.result
-        return await self.record(charge, result, card_opened=card_opened)
-
-    async def record(
-        self, charge: Charge, result: Result, *, card_opened: bool
-    ) -> tuple[Payment, Appended]:
-        """Commits the outcome."""
         facts = ChargeFacts(
             merchant=charge.intent.use.merchant,
-            payment=charge.payment,
+            payment=run.charge.payment,
             account=charge.account,
-            card_opened=card_opened,
-            caller=charge.payment.caller,
+            card_opened=run.card_opened,
+            used=run.used,
         )
         done = await self._outcomes.record(facts, result, self._clock.now())
         self._reached(Boundary.OUTCOME_COMMITTED)
@@ -140,55 +157,69 @@ class ProcessorSteps:
         except ProcessorUnavailable:
             return Failed("PROCESSOR_UNAVAILABLE")
         except ProcessorRefused as refused:
+            if refused.failure_reason == IDEMPOTENCY_MISMATCH:
+                return Unknown()
             return Failed(refused.failure_reason)
         if isinstance(outcome, Declined) and outcome.still_confirmable:
-            return await self.close_declined(charge, outcome)
+            return await self.close_declined(
+                charge.account, processor, payment, outcome
+            )
         return outcome
 
-    async def close_declined(self, charge: Charge, outcome: Declined) -> Result:
+    async def close_declined(
+        self,
+        account: ProcessorAccount,
+        processor: Processor,
+        payment: Payment,
+        outcome: Declined,
+    ) -> Result:
         """Makes a declined object unconfirmable before its charge_once_key is freed.
 
         Until the processor confirmed that, the payment stays UNKNOWN and holds its key.
         """
-        payment, processor = charge.payment, charge.processor
-        call = self._asking.call(charge.account, payment, f"{payment.name}-release")
+        call = self._asking.call(account, payment, f"{payment.name}-release")
+        still_open = Unknown(outcome.processor_object)
         try:
-            await self._asking.ask(
+            released = await self._asking.ask(
                 lambda: processor.cancel(call, outcome.processor_object)
             )
         except (ProcessorOutcomeUnknown, ProcessorUnavailable, ProcessorRefused):
-            return Unknown()
-        return outcome
+            return still_open
+        return outcome if released.state is MoveState.SUCCEEDED else still_open
 
-    async def _reference(self, charge: Charge) -> tuple[CredentialReference, Charge]:
+    async def _reference(self, run: _Run) -> CredentialReference:
         """Opens the reference, or gives the card to the processor and keeps one."""
         try:
-            if charge.payment.step is Step.CHARGE:
-                kept = await self._access.open_reference(
-                    charge.intent, charge.processor
-                )
-                self._reached(Boundary.OPENED)
-                if kept is not None:
-                    return read_reference(kept), charge
-            return await self._store_card(charge)
-        except GatewayError as error:
-            if isinstance(error, ProcessorUnavailable):
-                raise _NothingMoved(Failed("PROCESSOR_UNAVAILABLE")) from error
-            _log.error(
-                "the charge was not sent",
-                extra={"payment": charge.payment.name, "reason": error.reason},
-            )
-            raise _NothingMoved(Failed(error.reason.value)) from error
+            if run.charge.payment.step is Step.CHARGE:
+                return await self._open_reference(run)
+            return await self._store_card(run)
         except ProcessorOutcomeUnknown as error:
+            # No money step was sent: it cannot have moved any.
             raise _NothingMoved(Failed("PROCESSOR_UNAVAILABLE")) from error
         except ProcessorRefused as refused:
             raise _NothingMoved(Failed(refused.failure_reason)) from refused
+        except GatewayError as error:
+            if not isinstance(error, ProcessorUnavailable):
+                fields = {"payment": run.charge.payment.name, "reason": error.reason}
+                _log.error("the charge was not sent", extra=fields)
+            raise _NothingMoved(Failed(error.reason.value)) from error
 
-    async def _store_card(self, charge: Charge) -> tuple[CredentialReference, Charge]:
+    async def _open_reference(self, run: _Run) -> CredentialReference:
+        charge = run.charge
+        kept = await self._access.open_reference(charge.intent, charge.processor)
+        if kept is None:
+            raise InvariantBroken
+        run.used = True
+        self._reached(Boundary.OPENED)
+        return read_reference(kept)
+
+    async def _store_card(self, run: _Run) -> CredentialReference:
+        charge = run.charge
         payment, processor = charge.payment, charge.processor
         opened = await self._access.open_card(charge.intent, processor)
+        run.used = run.card_opened = True
         self._reached(Boundary.OPENED)
-        customer, charge = await self._customer(charge)
+        customer = await self._customer(run)
         call = self._asking.call(charge.account, payment, f"{payment.name}-method")
         answer = await self._asking.ask(
             lambda: processor.store_card(call, customer, opened, charge.security_code)
@@ -200,43 +231,84 @@ class ProcessorSteps:
             charge.intent, charge.account.account_id, show_reference(answer)
         )
 
-        def keep(unit: PaymentUnit) -> Payment:
+        def keep(unit: PaymentUnit, stored: Payment) -> Payment:
             unit.cards.put_reference(payment.card, sealed)
-            changed = replace(charge.payment, step=Step.CHARGE)
-            unit.payments.save(changed)
-            return changed
+            return replace(stored, step=Step.CHARGE)
 
-        changed = await self._storage.commit(charge.intent.use.merchant, keep)
+        await self._commit_step(run, keep)
         self._reached(Boundary.REFERENCE_COMMITTED)
-        return answer, replace(charge, payment=changed)
+        return answer
 
-    async def _customer(self, charge: Charge) -> tuple[str, Charge]:
+    async def _customer(self, run: _Run) -> str:
         """Returns the processor's customer, making it at the first charge."""
+        charge = run.charge
         payment, processor = charge.payment, charge.processor
         if not processor.capabilities.customers:
-            return "", charge
-        merchant = charge.intent.use.merchant
+            return ""
         account_id = charge.account.account_id
-        whose = charge.intent.card.customer_reference or payment.card
-        customer = await self._storage.read(
-            merchant, lambda unit: unit.payments.find_customer(account_id, whose)
+        whose = customer_key(charge.intent.card)
+        known = await self._storage.read(
+            charge.intent.use.merchant,
+            lambda unit: unit.payments.find_customer(account_id, whose),
         )
-        if customer is None:
+        if known is None:
             key = f"{payment.name}-customer"
             call = self._asking.call(charge.account, payment, key)
-            customer = await self._asking.ask(lambda: processor.create_customer(call))
+            known = await self._asking.ask(lambda: processor.create_customer(call))
             self._reached(Boundary.CUSTOMER_MADE)
-        known: str = customer
+        made: str = known
 
-        def keep(unit: PaymentUnit) -> Payment:
-            unit.payments.put_customer(account_id, whose, known)
-            changed = replace(payment, step=Step.PAYMENT_METHOD, customer=known)
+        def keep(unit: PaymentUnit, stored: Payment) -> Payment:
+            # The first one stays: the resolver searches by it.
+            customer = unit.payments.find_customer(account_id, whose)
+            if customer is None:
+                unit.payments.put_customer(account_id, whose, made)
+                customer = made
+            return replace(stored, step=Step.PAYMENT_METHOD, customer=customer)
+
+        await self._commit_step(run, keep)
+        self._reached(Boundary.CUSTOMER_COMMITTED)
+        return run.charge.payment.customer
+
+    async def _hold_for_charge(self, run: _Run) -> None:
+        """Makes sure that the lease covers the charge."""
+        lease, now = run.charge.payment.lease, self._clock.now()
+        if lease is None or lease.until - now < self._asking.deadline:
+            await self._commit_step(run, lambda _unit, stored: stored)
+
+    async def _commit_step(
+        self, run: _Run, change: Callable[[PaymentUnit, Payment], Payment]
+    ) -> None:
+        """Commits an answer under the worker's own lease, and renews the lease.
+
+        Raises:
+            TakenOver: The row has another lease, or the payment is decided.
+        """
+        charge = run.charge
+        mine = charge.payment.lease
+        if mine is None:
+            raise InvariantBroken
+        renewed = new_lease(mine.instance, self._clock.now(), charge.lease)
+
+        def commit(unit: PaymentUnit) -> Payment | None:
+            stored = unit.payments.lock(charge.payment.name)
+            if stored is None:
+                raise InvariantBroken
+            if stored.state is not PaymentState.SUBMITTED or stored.lease != mine:
+                return None
+            changed = replace(change(unit, stored), lease=renewed)
             unit.payments.save(changed)
             return changed
 
-        changed = await self._storage.commit(merchant, keep)
-        self._reached(Boundary.CUSTOMER_COMMITTED)
-        return known, replace(charge, payment=changed)
+        changed = await self._storage.commit(charge.intent.use.merchant, commit)
+        if changed is None:
+            raise TakenOver
+        run.charge = replace(charge, payment=changed)
+
+
+def customer_key(card: StoredCard) -> str:
+    """Returns the name that the processor's customer is kept under."""
+    return card.customer_reference or card.token
 
 
 def show_reference(reference: CredentialReference) -> bytes:

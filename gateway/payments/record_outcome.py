@@ -1,133 +1,62 @@
-"""Committing what became of a charge: state, amounts, entry, and the freed key."""
+"""Committing what became of a charge: state, amounts, entry, and the charge_once_key.
 
+Invariants:
+  * A fact of the processor's is written down whoever brings it, also after the lease.
+  * What is no fact (failed, unknown) counts only from the worker that holds the lease:
+    nobody gives up what somebody else is still sending.
+  * Every record is an entry, also one that changes nothing.
+"""
+
+import logging
 import os
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
-from gateway.errors import PaymentNotFound
+from gateway.errors import InvariantBroken
 from gateway.merchants.ports import ProcessorAccount
-from gateway.payments.payment import Payment, PaymentState, Step
-from gateway.payments.ports import PaymentUnit
-from gateway.payments.processor import (
-    ActionRequired,
-    Approved,
-    Canceled,
-    ChargeOutcome,
-    Declined,
-    Pending,
+from gateway.payments.charge_results import (
+    Result,
+    apply_result,
+    check_against,
+    event_of,
+    is_fact,
 )
+from gateway.payments.payment import Payment, PaymentState
+from gateway.payments.ports import PaymentUnit
+from gateway.payments.transitions import Event
 from gateway.unit_of_work import Storage
 from gateway.words.identifiers import MerchantId
 
+_log: Final = logging.getLogger(__name__)
+
 CREATE_RPC: Final = "CreatePayment"
 _SALT_BYTES: Final = 16
-_FIRST_CHECK: Final = timedelta(seconds=2)
-_CHECK_MAX: Final = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Nothing moved; ``reason`` is neutral and in capitals."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It may have moved. The resolver finds out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undecidable:
-    """No program can decide."""
-
-
-Result = ChargeOutcome | Failed | Unknown | Undecidable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeFacts:
-    """What an outcome entry says beside the outcome."""
+    """What an outcome entry says beside the outcome.
+
+    Attributes:
+        payment: As the worker last saw it, with the worker's lease.
+        card_opened: The card itself was opened, not only its reference.
+        used: The card or its reference was opened in this call.
+        refunded: Minor units that the processor already gave back.
+    """
 
     merchant: MerchantId
     payment: Payment
     account: ProcessorAccount
-    card_opened: bool
-    caller: str
-    policy_version: int | None = None
-    policy_sha256: str | None = None
+    card_opened: bool = False
+    used: bool = False
+    refunded: int = 0
     salts: tuple[bytes, bytes] = field(
         default_factory=lambda: (os.urandom(_SALT_BYTES), os.urandom(_SALT_BYTES)),
         repr=False,
     )
-
-
-def apply_result(payment: Payment, result: Result, now: datetime) -> Payment:  # noqa: PLR0911 - one return for each kind of result
-    """Returns the payment with the result applied.
-
-    Raises:
-        StateConflict: The payment's state does not allow it.
-    """
-    settled = replace(payment, lease=None, updated_at=now, next_check_at=None)
-    match result:
-        case Approved():
-            whole = result.captured.minor_units > 0
-            state = PaymentState.CAPTURED if whole else PaymentState.AUTHORIZED
-            authorized = result.authorized.minor_units
-            return settled.to(
-                state,
-                step=Step.DONE,
-                authorized=authorized,
-                captured=result.captured.minor_units,
-                capturable=0 if whole else authorized,
-                processor_object=result.processor_object,
-                capture_before=None if whole else result.capture_before,
-                network_transaction_id=result.network_transaction_id,
-                decline=None,
-                failure_reason="",
-            )
-        case Declined():
-            return settled.to(
-                PaymentState.DECLINED,
-                step=Step.DONE,
-                decline=result.decline,
-                processor_object=result.processor_object,
-            )
-        case ActionRequired():
-            return settled.to(
-                PaymentState.REQUIRES_ACTION,
-                processor_object=result.processor_object,
-                redirect_url=result.redirect_url,
-            )
-        case Pending():
-            return settled.to(
-                PaymentState.PENDING, processor_object=result.processor_object
-            )
-        case Canceled():
-            return settled.to(
-                PaymentState.CANCELED,
-                step=Step.DONE,
-                processor_object=result.processor_object,
-            )
-        case Failed():
-            return settled.to(
-                PaymentState.FAILED, step=Step.DONE, failure_reason=result.reason
-            )
-        case Unknown():
-            return settled.to(
-                PaymentState.UNKNOWN, next_check_at=now + next_wait(payment, now)
-            )
-        case Undecidable():
-            return settled.to(PaymentState.NEEDS_ATTENTION)
-
-
-def next_wait(payment: Payment, now: datetime) -> timedelta:
-    """Returns how long to wait before asking again: longer, the older it is."""
-    age = now - payment.created_at
-    return max(_FIRST_CHECK, min(age / 2, _CHECK_MAX))
 
 
 class RecordOutcome:
@@ -139,30 +68,56 @@ class RecordOutcome:
     async def record(
         self, facts: ChargeFacts, result: Result, now: datetime
     ) -> tuple[Payment, Appended]:
-        """Returns the payment as it now is and its outcome entry.
+        """Returns the payment as it now is and the outcome's entry.
 
         Raises:
-            StorageUnavailable: Not committed; the payment's lease will run out and the
-                resolver will find it.
+            StorageUnavailable, AuditUnavailable: Not committed; the payment's lease
+                will run out and the resolver will find it.
         """
 
         def commit(unit: PaymentUnit) -> tuple[Payment, Appended]:
             stored = unit.payments.lock(facts.payment.name)
             if stored is None:
-                raise PaymentNotFound
-            payment = apply_result(stored, result, now)
-            unit.payments.save(payment)
-            if payment.charge_once_key and not payment.holds_charge_once_key:
-                unit.payments.free_charge_once(payment.charge_once_key, payment.name)
+                raise InvariantBroken
+            payment = _settle(unit, stored, facts, result, now)
+            if payment is not stored:
+                unit.payments.save(payment)
             appended = unit.log.append(_entry(facts, payment, now))
             unit.requests.set_entry_index(
                 CREATE_RPC, payment.request_id, appended.index
             )
-            if facts.card_opened:
+            if facts.used:
                 unit.cards.mark_used(payment.card, now)
             return payment, appended
 
-        return await self._storage.commit(facts.merchant, commit)
+        payment, appended = await self._storage.commit(facts.merchant, commit)
+        if payment.state is PaymentState.NEEDS_ATTENTION:
+            _log.error("a person must decide", extra={"payment": payment.name})
+        return payment, appended
+
+
+def _settle(
+    unit: PaymentUnit,
+    stored: Payment,
+    facts: ChargeFacts,
+    result: Result,
+    now: datetime,
+) -> Payment:
+    """Returns the payment after the result, and moves the key with it."""
+    if not is_fact(result) and stored.lease != facts.payment.lease:
+        return stored
+    result = check_against(stored, result, facts.refunded)
+    event = event_of(stored, result)
+    name, key = stored.name, stored.charge_once_key
+    key_taken = False
+    if key and event in (Event.LATE_SUCCESS, Event.UNDECIDABLE):
+        key_taken = unit.payments.claim_charge_once(key, name) is not None
+    payment = apply_result(
+        stored, result, now, key_taken=key_taken, refunded=facts.refunded
+    )
+    if key and not payment.holds_charge_once_key:
+        unit.payments.free_charge_once(key, name)
+    return payment
 
 
 def _entry(facts: ChargeFacts, payment: Payment, now: datetime) -> Entry:
@@ -172,12 +127,10 @@ def _entry(facts: ChargeFacts, payment: Payment, now: datetime) -> Entry:
         type=EntryType.USE_OUTCOME,
         merchant=facts.merchant,
         at=now,
-        caller=facts.caller,
+        caller=payment.caller,
         request_id=payment.request_id,
         action="charge",
         purpose=payment.purpose,
-        policy_version=facts.policy_version,
-        policy_sha256=facts.policy_sha256,
         payment=payment.name,
         processor_account=payment.account_id,
         environment=facts.account.environment.value,

@@ -2,18 +2,21 @@
 
 For each payment that is UNKNOWN, or SUBMITTED with a dead lease:
   1. Before the charge step nothing can have moved: FAILED (NOT_EXECUTED).
-  2. Young enough, and policy allows the use again: the same charge is sent again with
-     the same key; the processor answers with what it did the first time.
-  3. Otherwise the processor is asked for payments that carry our name.
-  4. Absent twice after its idempotency window: FAILED (NOT_EXECUTED). Several, or a
-     contradiction: NEEDS_ATTENTION, for a person.
-Captures, cancels and refunds are sent again with their own key.
+  2. Young enough, its object not known, and policy allows the use again: the same
+     charge is sent again with the same key, without a security code; the processor
+     answers with what it did the first time.
+  3. Otherwise, and when that brought no fact (a stored 5xx, another body), the
+     processor is asked: by its object, or for payments that carry our name.
+  4. Absent twice after its idempotency window: FAILED (NOT_EXECUTED). Several, amounts
+     that contradict ours, an object that is gone: NEEDS_ATTENTION, for a person.
+Captures, cancels and refunds are settled in settle_moves.py.
 """
 
+import asyncio
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,9 +24,17 @@ from gateway.errors import GatewayError, InvariantBroken, ProcessorUnavailable
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
+from gateway.payments.charge_results import (
+    Failed,
+    Result,
+    Undecidable,
+    Unknown,
+    is_fact,
+)
+from gateway.payments.leases import is_due, new_lease
+from gateway.payments.move_rules import NOT_EXECUTED
 from gateway.payments.moves import Mover
 from gateway.payments.payment import (
-    Lease,
     Move,
     MoveKind,
     MoveStatus,
@@ -39,15 +50,14 @@ from gateway.payments.processor import (
     ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
-from gateway.payments.processor_steps import Charge, ProcessorSteps, read_reference
-from gateway.payments.record_outcome import (
-    ChargeFacts,
-    Failed,
-    RecordOutcome,
-    Result,
-    Undecidable,
-    Unknown,
+from gateway.payments.processor_steps import (
+    Charge,
+    ProcessorSteps,
+    customer_key,
+    read_reference,
 )
+from gateway.payments.record_outcome import ChargeFacts, RecordOutcome
+from gateway.payments.settle_moves import SettleMoves
 from gateway.unit_of_work import Storage
 from gateway.vault.card_access import CardAccess, Intent, Use
 from gateway.words.clock import Clock
@@ -57,11 +67,22 @@ from gateway.words.purposes import Verb
 _log: Final = logging.getLogger(__name__)
 
 REPLAY_WITHIN: Final = timedelta(minutes=15)
-NOT_EXECUTED: Final = "NOT_EXECUTED"
 _ABSENT_ENOUGH: Final = 2
+_AT_ONCE: Final = 8
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _SALT_BYTES: Final = 16
 _OPEN: Final = (PaymentState.SUBMITTED, PaymentState.UNKNOWN)
 _OPEN_MOVES: Final = (MoveStatus.SUBMITTED, MoveStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A payment that this worker has leased, and whom to ask about it."""
+
+    merchant: MerchantId
+    payment: Payment
+    account: ProcessorAccount
+    processor: Processor
 
 
 class SettleUnknownPayments:
@@ -88,22 +109,45 @@ class SettleUnknownPayments:
         self._accounts = accounts
         self._steps = steps
         self._outcomes = outcomes
-        self._movers = movers
         self._asking = asking
         self._clock = clock
         self._instance = instance
         self._lease = lease
+        self._settle_moves = SettleMoves(
+            storage=storage,
+            accounts=accounts,
+            movers=movers,
+            asking=asking,
+            clock=clock,
+        )
 
     async def run_once(self, limit: int = 100) -> int:
-        """Settles what is due and returns how many payments it looked at."""
+        """Settles what is due and returns how many payments it looked at.
+
+        Raises:
+            StorageUnavailable: It could not be told what is due.
+        """
         due = await self._unsettled.unsettled(self._clock.now(), limit)
-        for merchant, name in due:
-            try:
-                await self._settle(merchant, name)
-            except GatewayError as error:
-                fields = {"payment": name, "reason": error.reason}
-                _log.warning("payment not settled yet", extra=fields)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def settle(merchant: MerchantId, name: PaymentName) -> None:
+            async with slots:
+                await self._try(merchant, name)
+
+        await asyncio.gather(*(settle(merchant, name) for merchant, name in due))
         return len(due)
+
+    async def _try(self, merchant: MerchantId, name: PaymentName) -> None:
+        """Settles one payment; what goes wrong with it must not stop the others."""
+        try:
+            await self._settle(merchant, name)
+        except GatewayError as error:
+            fields = {"payment": name, "reason": error.reason}
+            _log.warning("payment not settled yet", extra=fields)
+        except Exception as error:  # noqa: BLE001 - a worker loop, as in storage/batcher
+            # Never the text: an exception's message may quote what caused it.
+            fields = {"payment": name, "type": type(error).__qualname__}
+            _log.error("payment not settled", extra=fields)
 
     async def _settle(self, merchant: MerchantId, name: PaymentName) -> None:
         now = self._clock.now()
@@ -111,61 +155,51 @@ class SettleUnknownPayments:
             merchant, lambda unit: self._take(unit, name, now)
         )
         if payment is not None:
-            await self._settle_charge(merchant, payment)
+            account, processor = await self._accounts.of(merchant, payment)
+            await self._settle_charge(_Case(merchant, payment, account, processor))
         for move in moves:
-            stored = await self._storage.read(
-                merchant, lambda unit: unit.payments.find(name)
-            )
-            if stored is None:
-                raise InvariantBroken
-            await self._movers[move.kind].carry_out(merchant, stored, move)
+            await self._settle_moves.settle(merchant, move)
 
     def _take(
         self, unit: PaymentUnit, name: PaymentName, now: datetime
     ) -> tuple[Payment | None, list[Move]]:
         """Leases the payment and its open moves; None for what is not ours to do."""
-        lease = Lease(instance=self._instance, until=now + self._lease)
+        lease = new_lease(self._instance, now, self._lease)
         taken = None
         payment = unit.payments.lock(name)
         if (
             payment is not None
             and payment.state in _OPEN
-            and _is_due(payment.lease, payment.next_check_at, now)
+            and is_due(payment.lease, payment.next_check_at, now)
         ):
             taken = replace(payment, lease=lease)
             unit.payments.save(taken)
         moves = []
         for move in unit.payments.moves(name):
-            if move.status in _OPEN_MOVES and _is_due(
+            if move.status in _OPEN_MOVES and is_due(
                 move.lease, move.next_check_at, now
             ):
                 moves.append(replace(move, lease=lease))
                 unit.payments.save_move(moves[-1])
         return taken, moves
 
-    async def _settle_charge(self, merchant: MerchantId, payment: Payment) -> None:
-        account, processor = await self._accounts.of(merchant, payment)
-        if payment.step is not Step.CHARGE:
-            await self._record(merchant, payment, account, Failed(NOT_EXECUTED))
+    async def _settle_charge(self, case: _Case) -> None:
+        payment = case.payment
+        if payment.step in (Step.CUSTOMER, Step.PAYMENT_METHOD):
+            await self._record(case, Failed(NOT_EXECUTED))
             return
         young = self._clock.now() - payment.created_at < REPLAY_WITHIN
-        if young and payment.absent_inquiries == 0:
-            charge = await self._replayable(merchant, payment, account, processor)
-            if charge is not None:
-                await self._replay(charge)
+        if young and not payment.processor_object:
+            charge = await self._replayable(case)
+            if charge is not None and await self._replay(case, charge):
                 return
-        await self._inquire(merchant, payment, account, processor)
+        await self._inquire(case)
 
-    async def _replayable(
-        self,
-        merchant: MerchantId,
-        payment: Payment,
-        account: ProcessorAccount,
-        processor: Processor,
-    ) -> Charge | None:
+    async def _replayable(self, case: _Case) -> Charge | None:
         """Returns the same charge with a new intent, if policy allows it again."""
+        payment, account = case.payment, case.account
         use = Use(
-            merchant=merchant,
+            merchant=case.merchant,
             token=payment.card,
             verb=Verb.CHARGE,
             purpose=payment.purpose,
@@ -177,114 +211,122 @@ class SettleUnknownPayments:
             payment=payment.name,
             amount=payment.amount,
         )
-        intent = await self._storage.commit(
-            merchant, lambda unit: self._access.intend(unit, use)
-        )
-        if not isinstance(intent, Intent) or intent.reference is None:
+
+        def intend(unit: PaymentUnit) -> Intent | None:
+            if unit.cards.find_reference(payment.card, account.account_id) is None:
+                return None
+            intent = self._access.intend(unit, use)
+            return intent if isinstance(intent, Intent) else None
+
+        intent = await self._storage.commit(case.merchant, intend)
+        if intent is None:
             return None
         return Charge(
-            payment=payment, intent=intent, account=account, processor=processor
+            payment=payment,
+            intent=intent,
+            account=account,
+            processor=case.processor,
+            lease=self._lease,
         )
 
-    async def _replay(self, charge: Charge) -> None:
-        opened = await self._access.open_reference(charge.intent, charge.processor)
-        if opened is None:
-            raise InvariantBroken
-        reference = read_reference(opened)
-        result = await self._steps.send_charge(charge, reference)
-        if isinstance(result, Failed):
-            # It failed now; whether the first try moved money is still not known.
-            result = Unknown()
-        await self._steps.record(charge, result, card_opened=False)
-
-    async def _inquire(
-        self,
-        merchant: MerchantId,
-        payment: Payment,
-        account: ProcessorAccount,
-        processor: Processor,
-    ) -> None:
-        """Asks for payments that carry our name, and believes what comes back."""
-        call = self._asking.call(account, payment, f"{payment.name}-inquiry")
-        since = payment.created_at - timedelta(minutes=5)
+    async def _replay(self, case: _Case, charge: Charge) -> bool:
+        """Sends the same charge again; returns whether that settled the payment."""
         try:
-            found = await self._asking.ask(
-                lambda: processor.find(call, payment.name, payment.customer, since)
+            opened = await self._access.open_reference(charge.intent, case.processor)
+        except GatewayError as error:
+            fields = {"payment": charge.payment.name, "reason": error.reason}
+            _log.warning("charge not sent again", extra=fields)
+            return False
+        if opened is None:
+            return False
+        result = await self._steps.send_charge(charge, read_reference(opened))
+        if isinstance(result, Unknown) and result.processor_object:
+            # Declined, and its object is still to be closed.
+            await self._record(case, result, used=True)
+            return True
+        if not is_fact(result):
+            # It failed now; whether the first try moved money is still not known.
+            return False
+        await self._record(case, result, used=True)
+        return True
+
+    async def _inquire(self, case: _Case) -> None:
+        """Asks what the processor knows, and believes what comes back."""
+        found = await self._find(case)
+        if found is None:
+            await self._record(case, Unknown())
+        elif not found:
+            await self._note_absence(case)
+        elif len(found) > 1:
+            await self._record(case, Undecidable())
+        else:
+            await self._believe(case, found[0])
+
+    async def _find(self, case: _Case) -> Sequence[FoundPayment] | None:
+        """Returns the processor's records; None if it did not say."""
+        payment, processor = case.payment, case.processor
+        call = self._asking.call(case.account, payment, f"{payment.name}-inquiry")
+        named = payment.processor_object
+        try:
+            if named:
+                one = await self._asking.ask(lambda: processor.inquire(call, named))
+                return [] if one is None else [one]
+            customer = await self._customer(case)
+            since = payment.created_at - _CLOCKS_DIFFER
+            return await self._asking.ask(
+                lambda: processor.find(call, payment.name, customer, since)
             )
         except (ProcessorOutcomeUnknown, ProcessorUnavailable, ProcessorRefused):
-            await self._record(merchant, payment, account, Unknown())
-            return
-        if not found:
-            await self._note_absence(merchant, payment, account, processor)
-            return
-        await self._believe(merchant, payment, account, processor, found[0])
-        if len(found) > 1:
-            _log.error("several payments of one name", extra={"payment": payment.name})
-            await self._record(merchant, payment, account, Undecidable())
+            return None
 
-    async def _believe(
-        self,
-        merchant: MerchantId,
-        payment: Payment,
-        account: ProcessorAccount,
-        processor: Processor,
-        found: FoundPayment,
-    ) -> None:
-        outcome = found.outcome
-        if isinstance(outcome, Declined) and outcome.still_confirmable:
-            call = self._asking.call(account, payment, f"{payment.name}-release")
-            try:
-                await self._asking.ask(
-                    lambda: processor.cancel(call, found.processor_object)
-                )
-            except (ProcessorOutcomeUnknown, ProcessorUnavailable, ProcessorRefused):
-                await self._record(merchant, payment, account, Unknown())
-                return
-        await self._record(merchant, payment, account, outcome)
+    async def _customer(self, case: _Case) -> str:
+        """Returns the processor's customer; the reference itself stays shut."""
+        payment, account_id = case.payment, case.account.account_id
+        if payment.customer:
+            return payment.customer
 
-    async def _note_absence(
-        self,
-        merchant: MerchantId,
-        payment: Payment,
-        account: ProcessorAccount,
-        processor: Processor,
-    ) -> None:
+        def read(unit: PaymentUnit) -> str | None:
+            card = unit.cards.find(payment.card)
+            if card is None:
+                raise InvariantBroken
+            return unit.payments.find_customer(account_id, customer_key(card))
+
+        return await self._storage.read(case.merchant, read) or ""
+
+    async def _believe(self, case: _Case, found: FoundPayment) -> None:
+        result: Result = found.outcome
+        if isinstance(result, Declined) and result.still_confirmable:
+            result = await self._steps.close_declined(
+                case.account, case.processor, case.payment, result
+            )
+        refunded = found.refunded.minor_units if found.refunded is not None else 0
+        await self._record(case, result, refunded=refunded)
+
+    async def _note_absence(self, case: _Case) -> None:
         """Gives up only when absent twice after the processor forgot the key."""
+        payment, capabilities = case.payment, case.processor.capabilities
         age = self._clock.now() - payment.created_at
-        if age < processor.capabilities.idempotency_window:
-            await self._record(merchant, payment, account, Unknown())
+        if age < capabilities.idempotency_window:
+            await self._record(case, Unknown())
             return
         absent = payment.absent_inquiries + 1
-
-        def count(unit: PaymentUnit) -> None:
-            stored = unit.payments.lock(payment.name)
-            if stored is not None:
-                unit.payments.save(replace(stored, absent_inquiries=absent))
-
-        await self._storage.commit(merchant, count)
-        gone = absent >= _ABSENT_ENOUGH
-        result: Result = Failed(NOT_EXECUTED) if gone else Unknown()
-        await self._record(merchant, payment, account, result)
+        result: Result = Unknown(absent_inquiries=absent)
+        if absent >= _ABSENT_ENOUGH:
+            # An object that it gave us and has no more, or one that it cannot search
+            # for: that is no proof that nothing moved.
+            can_tell = capabilities.find_by_creation_time
+            gone = bool(payment.processor_object) or not can_tell
+            result = Undecidable() if gone else Failed(NOT_EXECUTED)
+        await self._record(case, result)
 
     async def _record(
-        self,
-        merchant: MerchantId,
-        payment: Payment,
-        account: ProcessorAccount,
-        result: Result,
+        self, case: _Case, result: Result, *, used: bool = False, refunded: int = 0
     ) -> None:
         facts = ChargeFacts(
-            merchant=merchant,
-            payment=payment,
-            account=account,
-            card_opened=False,
-            caller=payment.caller,
+            merchant=case.merchant,
+            payment=case.payment,
+            account=case.account,
+            used=used,
+            refunded=refunded,
         )
         await self._outcomes.record(facts, result, self._clock.now())
-
-
-def _is_due(lease: Lease | None, next_check_at: datetime | None, now: datetime) -> bool:
-    """Whether nobody works on it and its time has come."""
-    if lease is not None and lease.until > now:
-        return False
-    return next_check_at is None or next_check_at <= now

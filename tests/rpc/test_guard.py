@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import grpc
 import pytest
 from bailee.v1 import vault_service_pb2_grpc
 
@@ -140,6 +141,14 @@ class TestReading:
         refusal = await refusal_of(send_raw(channel, bytes(1 << 20)))
 
         assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "")
+
+    async def test_lets_grpc_refuse_what_grows_when_unpacked(self, channel):
+        """16 MiB of zeros travel as 16 KiB."""
+        call = channel.unary_unary(GET)(
+            bytes(1 << 24), timeout=SECONDS, compression=grpc.Compression.Gzip
+        )
+
+        assert (await refusal_of(call)).code == "RESOURCE_EXHAUSTED"
 
     async def test_still_answers_after_them(self, channel):
         await refusal_of(send_raw(channel, bytes(1 << 20)))
