@@ -416,12 +416,23 @@ class TestStripeMock:
                 # us, but a body that breaks the specification would be refused.
                 with contextlib.suppress(ProcessorOutcomeUnknown):
                     await send
-            with pytest.raises(ProcessorRefused):
-                await processor.refund(call("g"), "", dollar)
             await processor.close()
+            assert refuses("http://127.0.0.1:12111/v1/refunds", "reason=oops")
         finally:
             process.kill()
             process.wait()
+
+
+def refuses(url, body):
+    """The control: stripe-mock does refuse a body that breaks the specification."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    request = urllib.request.Request(url, body.encode(), headers)
+    try:
+        urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code == 400
+    return False
 
 
 def find_stripe_mock():
@@ -447,7 +458,8 @@ def wait_for(url):
     while True:
         try:
             urllib.request.urlopen(url)
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as error:
+            error.close()
             return
         except urllib.error.URLError:
             assert time.monotonic() < ends
