@@ -46,10 +46,13 @@ ROUNDS = 1
 def simulator(folder):
     command = [sys.executable, "-m", "gateway.processors.simulator"]
     process = subprocess.Popen(
-        [*command, "--ledger", str(folder / "bank.jsonl")], stdout=subprocess.PIPE
+        [*command, "--ledger", str(folder / "bank.jsonl")],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
-        yield json.loads(process.stdout.readline())["listening"]
+        line = process.stdout.readline()
+        yield f"http://{line.removeprefix('listening on ').strip()}"
     finally:
         process.kill()
         process.wait()
