@@ -129,8 +129,10 @@ def verify_chunks(
 def verify_log(log: LogReader, *, origin: str, public_key: bytes) -> CheckedLog:
     """Checks a stored log against its own hashes and its newest checkpoint.
 
-    Leaf hashes are not stored beside the leaves, so a changed entry is found as one of
-    a pair: ``index`` is the first of the two.
+    A gateway keeps no hash of a single leaf, so a changed entry is found as one of a
+    pair: ``index`` is the first of the two, and None for the last entry of an odd log.
+    A checkpoint that is signed when it is asked for proves that the entries fit the
+    stored head, not that the head is old: receipts and exports in other hands do.
 
     Raises:
         LogBroken: It is not the log that was signed.

@@ -1,13 +1,23 @@
 """Wrapping keys: bound to their place, refused anywhere else. covers: I3."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from gateway.errors import IntegrityViolation
-from gateway.keys.hierarchy import WrappingKey
+from gateway.keys.hierarchy import KeyHierarchy, WrappingKey
 from gateway.keys.wrap import Wrapper
 from gateway.words.purposes import Purpose
 from tests.contract.key_provider_contract import damaged
+from tests.fakes.key_provider import MemoryKeyProvider
 
+VECTOR = json.loads(
+    Path(__file__)
+    .parents[1]
+    .joinpath("vectors/wrapping_key_v1.json")
+    .read_text("utf-8")
+)
 KEY = bytes(range(32))
 OUTER = bytes(range(100, 132))
 RECURRING, VERIFICATION = Purpose.RECURRING, Purpose.VERIFICATION
@@ -81,3 +91,28 @@ class TestWrappingKey:
         shown = repr(WrappingKey("wk-1", RECURRING, b"k" * 32))
 
         assert shown == "WrappingKey('wk-1', 'payment.recurring')"
+
+
+class TestVector:
+    """Frozen: a wrapping key that was stored once must unwrap for ever."""
+
+    def test_unwraps(self):
+        wrapped = bytes.fromhex(VECTOR["wrapped"])
+        context = bytes.fromhex(VECTOR["context"])
+
+        opened = Wrapper(bytes.fromhex(VECTOR["epoch_key"])).unwrap(wrapped, context)
+
+        assert opened.hex() == VECTOR["wrapping_key"]
+
+    def test_its_place_has_not_changed(self):
+        provider = MemoryKeyProvider(vault_id=VECTOR["vault_id"])
+        hierarchy = KeyHierarchy(provider=provider, storage=None, clock=None)
+
+        context = hierarchy._context(
+            VECTOR["merchant"],
+            VECTOR["key_id"],
+            Purpose(VECTOR["purpose"]),
+            VECTOR["epoch"],
+        )
+
+        assert context.hex() == VECTOR["context"]

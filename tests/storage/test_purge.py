@@ -1,13 +1,17 @@
 """Erasing destroys the keys, and purging removes their bytes. covers: I10."""
 
 from bailee.client import new_request_id
-from bailee.v1 import card_pb2, vault_service_pb2
+from bailee.v1 import card_pb2, purpose_pb2, vault_service_pb2
 
-from gateway.words.purposes import Purpose
 from tests.builders.gateway import running
 from tests.builders.storage import SHOP
-from tests.rpc.test_bad_input import charge, refused
-from tests.security.test_purpose_keys import a_token
+from tests.rpc.test_bad_input import charge, plain, refused, tokenize
+
+
+async def a_token(site):
+    granted = [purpose_pb2.PURPOSE_PAYMENT_CUSTOMER_INITIATED]
+    request = tokenize(plain(), mandate=purpose_pb2.Mandate(purposes=granted))
+    return (await site.vault.TokenizeCard(request)).card_token.name
 
 
 def bytes_of(folder):
@@ -19,7 +23,7 @@ def bytes_of(folder):
 class TestErase:
     async def test_leaves_no_wrapped_key_in_any_file(self, tmp_path):
         async with running(tmp_path, accept_plain_cards=True) as site:
-            token = await a_token(site, {Purpose.CUSTOMER_INITIATED})
+            token = await a_token(site)
             await site.payments.CreatePayment(charge(token))
             copies, card = await site.storage.read(
                 SHOP, lambda unit: (unit.cards.keys(token), unit.cards.find(token))
@@ -36,7 +40,7 @@ class TestErase:
 
     async def test_leaves_a_card_that_no_purpose_opens(self, tmp_path):
         async with running(tmp_path, accept_plain_cards=True) as site:
-            token = await a_token(site, {Purpose.CUSTOMER_INITIATED})
+            token = await a_token(site)
             await site.vault.DeleteCardToken(erase(token))
 
             error = await refused(site.payments.CreatePayment, charge(token))
@@ -48,7 +52,7 @@ class TestErase:
 
     async def test_unlinks_the_log_from_the_card_and_keeps_it_whole(self, tmp_path):
         async with running(tmp_path, accept_plain_cards=True) as site:
-            token = await a_token(site, {Purpose.CUSTOMER_INITIATED})
+            token = await a_token(site)
             await site.vault.DeleteCardToken(erase(token))
 
             size = site.storage.stored_log(SHOP).frontier().size
