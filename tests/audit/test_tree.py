@@ -214,3 +214,10 @@ class TestConsistency:
     def test_has_no_path_outside_the_tree(self, old, new):
         with pytest.raises(ValueError, match="outside"):
             tree.consistency_path(old, new, FIND)
+
+    @pytest.mark.parametrize("old", range(1, 40))
+    def test_is_never_shown_by_an_empty_path(self, old):
+        with pytest.raises(tree.ProofInvalid, match="too short"):
+            tree.verify_consistency(
+                old, 40, [], old_root=ROOTS[old], new_root=ROOTS[40]
+            )

@@ -8,10 +8,10 @@ import string
 from dataclasses import dataclass, field
 
 from tests.processors.stripe import cards as published
+from tests.processors.stripe.records import Card, Intent, codes_of
 from tests.processors.stripe.shapes import error_body, shape
 
 _LETTERS = string.ascii_letters + string.digits
-_WEEK = 7 * 24 * 3600
 _MINIMUM = 50
 _HUNDREDS = ("isk", "ugx")
 _TENS = ("bhd", "jod", "kwd", "omr", "tnd")
@@ -27,35 +27,6 @@ class Refused(Exception):
 
 
 @dataclass
-class Card:
-    """A payment method; ``number`` stays in the books."""
-
-    id: str
-    number: str
-    customer: str | None = None
-    used: bool = False
-
-
-@dataclass
-class Intent:
-    """A payment intent with at most one charge."""
-
-    id: str
-    amount: int
-    currency: str
-    card: Card
-    customer: str | None
-    metadata: dict
-    created: int
-    params: dict
-    status: str = "requires_confirmation"
-    received: int = 0
-    refunded: int = 0
-    charge: str | None = None
-    refusal: published.BankAnswer | None = None
-
-
-@dataclass
 class Books:
     """Everything that this Stripe account holds."""
 
@@ -65,6 +36,7 @@ class Books:
     intents: dict = field(default_factory=dict)
     refunds: dict = field(default_factory=dict)
     next_refusal: published.BankAnswer | None = None
+    next_attach_refusal: published.BankAnswer | None = None
     next_refund_status: str = "succeeded"
     raw_cards_enabled: bool = True
     page_max: int = 100
@@ -100,7 +72,7 @@ class Books:
             )
         card = Card(id=_name("pm"), number=number)
         self.cards[card.id] = card
-        return self._show_card(card, params)
+        return card.show(params)
 
     def attach_card(self, card_id, params):
         """POST /v1/payment_methods/{id}/attach."""
@@ -108,8 +80,11 @@ class Books:
         self._customer(params["customer"])
         if card.used and card.customer is None:
             raise Refused(400, _USED_UP)
+        if self.next_attach_refusal is not None:
+            codes = codes_of(self.next_attach_refusal)
+            raise Refused(402, "Your card was declined.", kind="card_error", **codes)
         card.customer = params["customer"]
-        return self._show_card(card, {})
+        return card.show({})
 
     # Payments
 
@@ -142,7 +117,7 @@ class Books:
         self.intents[intent.id] = intent
         card.used = True
         self._confirm(intent)
-        return self.show(intent, params.get("expand"))
+        return intent.show(params.get("expand"))
 
     def _confirm(self, intent):
         params = intent.params
@@ -163,9 +138,9 @@ class Books:
                 402,
                 "Your card was declined.",
                 kind="card_error",
-                **_codes(refusal),
+                **codes_of(refusal),
                 charge=intent.charge,
-                payment_intent=self.show(intent, None),
+                payment_intent=intent.show(),
             )
         self._approve(intent)
 
@@ -209,7 +184,7 @@ class Books:
             )
         intent.status = "succeeded"
         intent.received = amount
-        return self.show(intent, params.get("expand"))
+        return intent.show(params.get("expand"))
 
     def cancel(self, intent_id, params):
         """POST /v1/payment_intents/{id}/cancel."""
@@ -223,11 +198,11 @@ class Books:
             "requires_action",
         )
         intent.status = "canceled"
-        return self.show(intent, params.get("expand"))
+        return intent.show(params.get("expand"))
 
     def retrieve(self, intent_id, params):
         """GET /v1/payment_intents/{id}."""
-        return self.show(self._intent(intent_id), params.get("expand"))
+        return self._intent(intent_id).show(params.get("expand"))
 
     def list_intents(self, params):
         """GET /v1/payment_intents."""
@@ -259,7 +234,7 @@ class Books:
         expand = [each.removeprefix("data.") for each in params.get("expand", [])]
         return {
             "object": "list",
-            "data": [self.show(intent, expand) for intent in wanted[:limit]],
+            "data": [intent.show(expand) for intent in wanted[:limit]],
             "has_more": len(wanted) > limit,
             "url": "/v1/payment_intents",
         }
@@ -301,87 +276,6 @@ class Books:
             failure_reason="lost_or_stolen_card" if status == "failed" else None,
         )
 
-    # Showing
-
-    def show(self, intent, expand):
-        """Returns the payment intent as Stripe shows it."""
-        charge = self._show_charge(intent) if intent.charge else None
-        expanded = "latest_charge" in (expand or [])
-        held = intent.status == "requires_capture"
-        waits = intent.status == "requires_action"
-        redirect = {
-            "type": "redirect_to_url",
-            "redirect_to_url": {
-                "return_url": intent.params.get("return_url"),
-                "url": f"https://hooks.stripe.example/redirect/{intent.id}",
-            },
-        }
-        return shape(
-            "payment_intent",
-            id=intent.id,
-            amount=intent.amount,
-            amount_capturable=intent.amount if held else 0,
-            amount_received=intent.received,
-            client_secret=f"{intent.id}_secret_{secrets.token_hex(8)}",
-            created=intent.created,
-            currency=intent.currency,
-            customer=intent.customer,
-            last_payment_error=_last_error(intent),
-            latest_charge=charge if expanded else intent.charge,
-            metadata=intent.metadata,
-            next_action=redirect if waits else None,
-            payment_method=intent.card.id,
-            status=intent.status,
-        )
-
-    def _show_charge(self, intent):
-        refusal = intent.refusal
-        manual = intent.params.get("capture_method") == "manual"
-        blocked = refusal is not None and refusal.blocked
-        return shape(
-            "charge",
-            id=intent.charge,
-            amount=intent.amount,
-            amount_captured=intent.received,
-            amount_refunded=intent.refunded,
-            captured=intent.status == "succeeded",
-            created=intent.created,
-            currency=intent.currency,
-            payment_intent=intent.id,
-            outcome={
-                "type": "blocked"
-                if blocked
-                else "issuer_declined"
-                if refusal
-                else "authorized",
-                "network_status": "not_sent_to_network"
-                if blocked
-                else "approved_by_network",
-                "reason": "highest_risk_level" if blocked else None,
-            },
-            paid=refusal is None,
-            refunded=bool(intent.received) and intent.refunded == intent.received,
-            status="failed" if refusal else "succeeded",
-            payment_method_details={
-                "type": "card",
-                "card": {
-                    "last4": intent.card.number[-4:],
-                    "network_transaction_id": None if refusal else "104102978678771",
-                }
-                | ({"capture_before": intent.created + _WEEK} if manual else {}),
-            },
-        )
-
-    def _show_card(self, card, params):
-        return shape(
-            "payment_method",
-            id=card.id,
-            customer=card.customer,
-            metadata=params.get("metadata", {}),
-            billing_details=params.get("billing_details", {}),
-            card={"last4": card.number[-4:], "brand": "visa"},
-        )
-
     # Looking up
 
     def _time(self):
@@ -403,7 +297,7 @@ class Books:
                 f"This PaymentIntent could not be {verb} because it has a status of "
                 f"{intent.status}.",
                 code="payment_intent_unexpected_state",
-                payment_intent=self.show(intent, None),
+                payment_intent=intent.show(),
             )
 
 
@@ -453,22 +347,6 @@ def _check_intent(params):
 
 def _is(params, name):
     return params.get(name) == "true"
-
-
-def _codes(refusal):
-    return {
-        "code": refusal.code,
-        "decline_code": refusal.decline_code,
-        "advice_code": refusal.advice_code,
-        "network_advice_code": refusal.network_advice_code,
-    }
-
-
-def _last_error(intent):
-    if intent.refusal is None:
-        return None
-    body = error_body("card_error", "Your card was declined.", **_codes(intent.refusal))
-    return body["error"]
 
 
 def _known(table, name, what, param):

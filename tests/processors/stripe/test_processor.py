@@ -1,15 +1,8 @@
 """The Stripe adapter over the real SDK and a strict stand-in on loopback."""
 
-import contextlib
 import logging
-import os
-import shutil
-import subprocess
-import time
 import traceback
-import urllib.request
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import stripe
@@ -24,7 +17,6 @@ from gateway.merchants.ports import Environment, ProcessorAccount
 from gateway.payments.processor import (
     Approved,
     ChargeOrder,
-    CredentialReference,
     Declined,
     MoveState,
     ProcessorCall,
@@ -384,85 +376,3 @@ class TestDeclines:
         )
 
         assert (made.retry.value, made.decline_class.value) == (retry, kind)
-
-
-class TestStripeMock:
-    """Stripe's own mock, which knows its specification. It keeps no state."""
-
-    async def test_accepts_what_we_send(self, tmp_path):
-        program = find_stripe_mock()
-        process = subprocess.Popen(
-            [str(program), "-http-port", "12111", "-https-port", "12112"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_for("http://127.0.0.1:12111")
-            processor = adapter("http://127.0.0.1:12111")
-            customer = await processor.create_customer(call("a"))
-            reference = await processor.store_card(
-                call("b"), customer, card(), SecurityCode(CODE)
-            )
-            assert isinstance(reference, CredentialReference)
-            dollar = Money(100, "USD")
-            for send in (
-                processor.charge(call("c"), order(reference)),
-                processor.charge(call("c2"), order(reference, capture=False)),
-                processor.capture(call("d"), "pi_1", dollar),
-                processor.cancel(call("e"), "pi_1"),
-                processor.refund(call("f"), "pi_1", dollar),
-            ):
-                # It answers with an example of any state: what it says is unknown to
-                # us, but a body that breaks the specification would be refused.
-                with contextlib.suppress(ProcessorOutcomeUnknown):
-                    await send
-            await processor.close()
-            assert refuses("http://127.0.0.1:12111/v1/refunds", "reason=oops")
-        finally:
-            process.kill()
-            process.wait()
-
-
-def refuses(url, body):
-    """The control: stripe-mock does refuse a body that breaks the specification."""
-    headers = {"Authorization": f"Bearer {KEY}"}
-    request = urllib.request.Request(url, body.encode(), headers)
-    try:
-        urllib.request.urlopen(request)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code == 400
-    return False
-
-
-def find_stripe_mock():
-    """Returns the program, built by Go into build/bin when it is not there."""
-    program = Path("build/bin/stripe-mock").resolve()
-    if program.exists():
-        return program
-    if shutil.which("go") is None:
-        pytest.skip("no Go toolchain: stripe-mock was not run")
-    done = subprocess.run(
-        ["go", "install", "github.com/stripe/stripe-mock@latest"],
-        env={**os.environ, "GOBIN": str(program.parent)},
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip("stripe-mock could not be built: it was not run")
-    return program
-
-
-def wait_for(url):
-    ends = time.monotonic() + 20
-    while True:
-        try:
-            urllib.request.urlopen(url)
-        except urllib.error.HTTPError as error:
-            error.close()
-            return
-        except urllib.error.URLError:
-            assert time.monotonic() < ends
-            time.sleep(0.1)
-        else:
-            return
