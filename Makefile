@@ -4,7 +4,6 @@ BIN := .venv/bin
 PROTO_BIN := .venv-proto/bin
 STUBS := clients/python
 PROTOS := $(sort $(shell cd proto && find . -name '*.proto' | sed 's|^\./||'))
-WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test check check-deep lint types contracts unit process \
@@ -36,7 +35,7 @@ serve: setup ## Serve the gateway in ./demo (made by `make demo KEEP=1`)
 	$(BIN)/bailee serve demo
 
 test: setup ## Unit and contract tests, then tests that start real processes
-	$(BIN)/pytest -n $(WORKERS) -q -m "not deep and not process"
+	$(BIN)/pytest -q -m "not deep and not process"
 	$(BIN)/pytest -q -m "process and not deep"
 
 check: lint types contracts proto-check test demo ## Everything CI runs; under ten minutes on two cores

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 import grpc.aio
@@ -21,6 +22,7 @@ from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.logs import configure_logs
+from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Reached, ignore
@@ -97,7 +99,21 @@ def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]
     elif settings.simulator:
         ledger = Ledger(settings.path("simulator_ledger"), clock)
         processors["simulator"] = SimulatorProcessor(EmbeddedTransport(ledger))
+    folder = settings.path("credentials")
+    if any(folder.glob("*.key")):
+        # Imported here: the SDK takes a tenth of a second, and not everybody uses it.
+        from gateway.processors.stripe.processor import StripeProcessor
+
+        processors["stripe"] = StripeProcessor(
+            credentials=lambda account: _credential(folder, account),
+            address=settings.stripe_url,
+        )
     return processors
+
+
+def _credential(folder: Path, account: ProcessorAccount) -> str:
+    """Reads an account's key from its file, which only the gateway's user can read."""
+    return (folder / f"{account.account_id}.key").read_text("utf-8")
 
 
 class Gateway:

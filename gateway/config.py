@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     simulator: bool = False
     simulator_url: str = ""
     simulator_ledger: Path = Path("data/simulator-ledger.jsonl")
-    stripe_url: str = ""
+    stripe_url: str = "https://api.stripe.com"
     processor_deadline_seconds: float = Field(20.0, gt=0, le=80)
     settle_interval_seconds: float = Field(5.0, gt=0, le=3600)
     stop_grace_seconds: float = Field(25.0, ge=0, le=600)

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A shared machine is slow at times; an example that takes long is not a failure.
+settings.register_profile("bailee", deadline=None)
+settings.load_profile("bailee")
 
 _PERMITTED = Path(__file__).parent / "permitted_skips.txt"
 

@@ -164,7 +164,9 @@ def _find_signature(signatures: str, origin: str, public_key: bytes) -> bytes:
             blob = read_base64(match[2])
         except ValueError as error:
             raise CheckpointInvalid("a signature is not base64") from error
-        if match[1] == origin and blob[:_KEY_ID_BYTES] == wanted and found is None:
+        if match[1] == origin and blob[:_KEY_ID_BYTES] == wanted:
+            if found is not None:
+                raise CheckpointInvalid("the checkpoint is signed twice with one key")
             found = blob[_KEY_ID_BYTES:]
     if found is None:
         raise CheckpointInvalid("the checkpoint has no signature of this key")

@@ -12,6 +12,7 @@ Invariants:
     lines of other keys in the checkpoint (a witness's, https://c2sp.org/tlog-witness).
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -128,8 +129,10 @@ def verify_chunks(
 def verify_log(log: LogReader, *, origin: str, public_key: bytes) -> CheckedLog:
     """Checks a stored log against its own hashes and its newest checkpoint.
 
-    Leaf hashes are not stored beside the leaves, so a changed entry is found as one of
-    a pair: ``index`` is the first of the two.
+    A gateway keeps no hash of a single leaf, so a changed entry is found as one of a
+    pair: ``index`` is the first of the two, and None for the last entry of an odd log.
+    A checkpoint that is signed when it is asked for proves that the entries fit the
+    stored head, not that the head is old: receipts and exports in other hands do.
 
     Raises:
         LogBroken: It is not the log that was signed.
@@ -266,11 +269,14 @@ def _read_bundles(folder: Path, size: int) -> Iterator[list[bytes]]:
 
 def _read(file: Path, bytes_max: int, index: int | None) -> bytes:
     """Reads a file of the export, and no more than it may hold."""
+    unreadable = LogBroken(index, f"the file {file.name} cannot be read")
     try:
+        if not file.is_file():  # a pipe or a device would never end
+            raise unreadable
         with file.open("rb") as stream:
-            content = stream.read(bytes_max + 1)
+            size = os.fstat(stream.fileno()).st_size
+            if size > bytes_max:
+                raise LogBroken(index, f"the file {file.name} is too long")
+            return stream.read(size)
     except OSError as error:
-        raise LogBroken(index, f"the file {file.name} cannot be read") from error
-    if len(content) > bytes_max:
-        raise LogBroken(index, f"the file {file.name} is too long")
-    return content
+        raise unreadable from error

@@ -76,7 +76,7 @@ class Intent:
     card_key: WrappedDataKey
     reference_key: WrappedDataKey
     reference: SealedReference | None
-    appended: Appended
+    appended: Appended = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Denial:
     """A use that is not allowed; the denial is an entry of the log."""
 
     rule: str
-    appended: Appended
+    appended: Appended = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ class PreparedCard:
 
     stored: StoredCard
     keys: tuple[WrappedDataKey, ...] = field(repr=False)
-    entry: Entry
+    entry: Entry = field(repr=False)
 
     def refuse(self, unit: VaultUnit) -> Refusal | None:
         """Decides whether the merchant may keep the card for every purpose of its

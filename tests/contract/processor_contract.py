@@ -368,6 +368,9 @@ class ProcessorContract:
         outcome = await desk.charge(await desk.store(Behaviour.INSUFFICIENT_FUNDS))
         assert (await desk.found()).outcome == outcome
         if not outcome.still_confirmable:
+            # Then nothing is left that somebody could confirm, or cancel.
+            with refused():
+                await desk.cancel(outcome)
             return
 
         assert (await desk.cancel(outcome)).state is MoveState.SUCCEEDED

@@ -55,5 +55,5 @@ class TestRequestDigest:
         assert digest not in (
             hashlib.sha256(request).digest(),
             hashlib.sha256(unkeyed).digest(),
-            request_digest(bytes(32), "TokenizeCard", request),
+            request_digest(KeyedHash(bytes(32)), "TokenizeCard", request),
         )

@@ -1,8 +1,10 @@
 """What the README promises, run as a newcomer would: real processes, real TLS."""
 
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,18 @@ def place(tmp_path_factory):
     options = InitOptions(listen=f"127.0.0.1:{free_port()}")
     create_gateway(folder / "demo", options, SystemClock().now())
     with serving(folder / "demo"):
+        wait_for_port(int(options.listen.rpartition(":")[2]))
         yield folder
+
+
+def wait_for_port(port):
+    ends = time.monotonic() + 30
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < ends, "the gateway did not start"
+        time.sleep(0.05)
 
 
 class TestReadme:

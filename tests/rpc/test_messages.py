@@ -54,8 +54,9 @@ from gateway.words.purposes import Purpose
 NUMBER = "4242424242424242"
 REQUEST_ID = "6f2c1d4e-8a3b-4c5d-9e7f-0a1b2c3d4e5f"
 OTHER_ID = "7f2c1d4e-8a3b-4c5d-9e7f-0a1b2c3d4e5f"
-TOKEN = new_name("card")
-PAYMENT = new_name("pay")
+# Not random: workers that share the tests must give them the same names.
+TOKEN = "card_" + "b" * 31
+PAYMENT = "pay_" + "b" * 31
 CALLER = Caller("spiffe://bailee.test/caller/billing", frozenset(Role), None)
 NOW = datetime(2026, 11, 25, 12, 0, 0, 123000, tzinfo=UTC)
 

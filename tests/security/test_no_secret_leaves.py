@@ -140,9 +140,10 @@ def drive(client, seen, bank):
     seen.call(client.create_payment, card_token=again, description=PLAIN, **pay)
     seen.call(client.create_payment, card_token=again, merchant_reference=OK, **pay)
     seen.call(client.get_payment, paid.payment.name)
-    arm(bank, [["/v1/payments", "drop_after"], ["/v1/payments", "drop_before"]])
+    arm(bank, "payment", "drop_after")
+    arm(bank, "payment", "drop_before")
     seen.call(client.create_payment, card=a_card(LOST), **pay)
-    arm(bank, [["/v1/payment_methods", "malformed"]])
+    arm(bank, "payment_method", "malformed_body")
     seen.call(client.create_payment, card=a_card(LOST), **pay)
     plain = card_pb2.PlainCard(
         number=PLAIN,
@@ -173,8 +174,8 @@ def send_garbage(client, seen):
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def arm(bank, faults):
-    body = json.dumps(faults).encode()
+def arm(bank, operation, fault):
+    body = json.dumps({"operation": operation, "fault": fault}).encode()
     request = urllib.request.Request(
         f"{bank}/control/faults",
         data=body,

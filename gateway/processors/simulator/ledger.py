@@ -1,306 +1,311 @@
-"""The simulated bank: its own record of customers, cards, payments and refunds.
+"""The simulated bank and processor: executes requests and remembers its answers.
 
-It behaves like Stripe where that hurts: the first answer to an idempotency key is
-stored and replayed, declines and errors included; the same key with another body is
-refused; a card that is not attached to a customer works once.
-
-The ledger is kept as JSON lines when given a file, and holds no card number.
+It behaves like Stripe where that hurts. Invariants:
+  * The first answer to an idempotency key is kept and replayed for 24 hours, declines
+    and stored errors included; the same key with another request is refused. A request
+    that fails validation is not kept.
+  * Same requests at the same times, same answers: nothing is drawn but the ledger's
+    name and salt, once.
+  * The file holds each change together with the answer that tells of it, or neither.
 """
 
+import hashlib
+import hmac
 import json
-import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.processors.simulator.cards import behaviour_of
+from gateway.errors import StorageUnavailable
+from gateway.processors.simulator.books import Books, Moment
+from gateway.processors.simulator.forms import (
+    CaptureForm,
+    CardForm,
+    PaymentForm,
+    RefundForm,
+    read_metadata_alone,
+)
+from gateway.processors.simulator.journal import Journal
+from gateway.processors.simulator.records import Json, PaymentRecord, Record
+from gateway.processors.simulator.refusals import Refusal, declined, refused
+from gateway.processors.simulator.wire import Answer, Operation, Request
 from gateway.words.clock import Clock, SystemClock
 
-Body = dict[str, Any]
-
 IDEMPOTENCY_WINDOW: Final = timedelta(hours=24)
-AUTHORIZATION_LIFETIME: Final = timedelta(days=7)
+
+_VERSION: Final = 1
+_KEY_MAX: Final = 255
+_NAME_LETTERS: Final = "bcdfghjklmnpqrstvwxz"
+_READS: Final = (Operation.READ, Operation.SEARCH)
+# Codes of requests that failed validation: nothing was executed, nothing is kept.
+_INVALID: Final = ("parameter_", "amount_invalid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directions:
+    """How one request is bent: see faults.py.
+
+    ``answer`` is kept for the key in place of the true one; with ``execute`` off
+    nothing else happens.
+    """
+
+    decline_code: str = ""
+    answer: Answer | None = None
+    execute: bool = True
+
+
+_PLAIN: Final = Directions()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP-like answer."""
+class _Kept:
+    """What came of the first execution under a key."""
 
-    status: int
-    body: Body
-
-
-@dataclass(slots=True)
-class _Stored:
-    """The first execution of an idempotency key."""
-
-    body: str
+    digest: str
     answer: Answer
-    at: datetime
-
-
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong next; each is used up by one request whose path matches."""
-
-    armed: list[tuple[str, str]] = field(default_factory=list)
-
-    def peek(self, path: str) -> str | None:
-        """Returns the fault armed for this path and leaves it armed."""
-        return next((fault for wanted, fault in self.armed if wanted in path), None)
-
-    def take(self, path: str) -> str | None:
-        """Returns the fault armed for this path, once."""
-        for place, (wanted, fault) in enumerate(self.armed):
-            if wanted in path:
-                del self.armed[place]
-                return fault
-        return None
-
-
-class Lost(Exception):
-    """The request or its answer is lost on the way."""
+    at: int
 
 
 class Ledger:
-    """Executes requests. ``handle`` is the whole interface."""
+    """Executes requests, one at a time. ``handle`` is the processor's whole interface.
 
-    def __init__(self, file: Path | None = None, clock: Clock | None = None) -> None:
+    Args:
+        file: Where to keep it; None keeps it in memory.
+        clock: Tells the time; ``advance`` moves it on.
+        name: Part of every id; drawn when not given.
+        public_url: Where cardholders reach it to authenticate.
+
+    Raises:
+        StorageUnavailable: Another process has the file, or it is not a ledger.
+    """
+
+    def __init__(
+        self,
+        file: Path | None = None,
+        clock: Clock | None = None,
+        *,
+        name: str = "",
+        public_url: str = "https://simulator.invalid",
+    ) -> None:
         self._clock = clock or SystemClock()
-        self._file = file
-        self.faults = Faults()
-        self.objects: dict[str, Body] = {}
-        self._keys: dict[str, _Stored] = {}
-        if file is not None and file.exists():
-            for line in file.read_text("utf-8").splitlines():
-                self._read(json.loads(line))
+        self._ahead = timedelta()
+        self._keys: dict[str, _Kept] = {}
+        self.journal = None if file is None else Journal.open(file)
+        lines = [] if self.journal is None else self.journal.lines
+        head = lines[0] if lines else _new_head(name)
+        try:
+            _check_head(head)
+            self._salt = bytes.fromhex(head["salt"])
+            self.books = Books(name=head["name"], public_url=public_url)
+            for event in lines[1:]:
+                self._restore(event)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self.close()
+            raise StorageUnavailable from error
+        if self.journal is not None and not lines:
+            self.journal.append(head)
+        lines.clear()
 
-    def handle(
-        self, method: str, path: str, key: str, body: Mapping[str, Any]
-    ) -> Answer:
-        """Executes a request as a processor would.
+    def now(self) -> datetime:
+        """Returns the simulated time."""
+        return self._clock.now() + self._ahead
+
+    def handle(self, request: Request, directions: Directions = _PLAIN) -> Answer:
+        """Executes a request, or replays the kept answer to its key.
 
         Raises:
-            Lost: The fault said so: before anything moved, or after.
+            StorageUnavailable: The file cannot be written; nothing was answered.
         """
-        fault = self.faults.take(path)
-        if fault == "drop_before":
-            raise Lost
-        if fault == "429":
-            return _error(429, "rate_limit")
-        if fault == "500":
-            return _error(500, "internal")
-        if method == "GET":
-            return self._read_objects(path, body)
-        text = json.dumps([path, body], sort_keys=True)
-        stored = self._keys.get(key)
-        if stored is not None and self._clock.now() - stored.at < IDEMPOTENCY_WINDOW:
-            if stored.body != _without_secrets(text):
-                return _error(400, "idempotency_mismatch")
-            answer = stored.answer
-        else:
-            answer = self._execute(path, dict(body))
-            if fault == "500_stored":
-                answer = _error(500, "internal")
-            self._remember(key, text, answer)
-        if fault == "drop_after":
-            raise Lost
+        moment = Moment(self.now(), directions.decline_code)
+        if request.operation in _READS:
+            return directions.answer or self._look(request, moment)
+        if not 0 < len(request.key) <= _KEY_MAX:
+            return _answer(refused(400, "idempotency_key_missing"))
+        self._forget_old(moment.seconds)
+        digest = self._digest(request)
+        kept = self._keys.get(request.key)
+        if kept is not None:
+            if not hmac.compare_digest(kept.digest, digest):
+                error = {"type": "idempotency_error", "code": "idempotency_mismatch"}
+                return Answer(400, {"error": error})
+            return Answer(kept.answer.status, kept.answer.body, replayed=True)
+        try:
+            answer = self._execute(request, moment, directions)
+        except Refusal as refusal:
+            answer = _answer(refusal)
+            if str(refusal).startswith(_INVALID):
+                return answer
+        answer = directions.answer or answer
+        self._keep(request, _Kept(digest, answer, moment.seconds))
         return answer
 
+    # What tests and the control interface use
+
+    def payments(self) -> list[Json]:
+        """Returns every payment, oldest first."""
+        return [payment.show() for payment in self.books.payments.values()]
+
+    def dump(self) -> list[Json]:
+        """Returns every record of the ledger; each has a ``kind``."""
+        return [record.show() for record in self.books.records()]
+
+    def advance(self, by: timedelta) -> None:
+        """Moves the simulated time on."""
+        self._ahead += by
+        ahead = {"ahead_seconds": self._ahead.total_seconds()}
+        self._write("clock", self._seconds(), ahead)
+
     def prune_keys(self) -> None:
-        """Forgets every idempotency key, as a processor does after its window."""
+        """Forgets every idempotency key, as if its 24 hours had passed."""
         self._keys.clear()
+        self._write("prune", self._seconds(), {})
 
-    def payments(self) -> list[Body]:
-        """Returns every payment of the ledger."""
-        return [item for item in self.objects.values() if item["kind"] == "payment"]
+    def authenticate(self, payment: str, *, succeeded: bool) -> PaymentRecord:
+        """Does what the cardholder does at the redirect_url.
 
-    def _remember(self, key: str, text: str, answer: Answer) -> None:
-        now = self._clock.now()
-        self._keys[key] = _Stored(_without_secrets(text), answer, now)
-        self._write(
-            {
-                "kind": "key",
-                "key": key,
-                "body": _without_secrets(text),
-                "status": answer.status,
-                "answer": answer.body,
-                "at": now.isoformat(),
-            }
-        )
+        Raises:
+            Refusal: The payment does not wait for the cardholder.
+        """
+        moment = Moment(self.now())
+        changed = self.books.authenticate(payment, moment, succeeded=succeeded)
+        records = {"records": _shown(self.books.take_changes())}
+        self._write("authentication", moment.seconds, records)
+        return changed
 
-    def _execute(self, path: str, body: Body) -> Answer:  # noqa: PLR0911 - one return for each path
-        match path.strip("/").split("/"):
-            case ["v1", "customers"]:
-                return self._add("customer", "cus", {})
-            case ["v1", "payment_methods"]:
-                return self._add_card(body)
-            case ["v1", "payments"]:
-                return self._pay(body)
-            case ["v1", "payments", name, "capture"]:
-                return self._capture(name, body)
-            case ["v1", "payments", name, "cancel"]:
-                return self._cancel(name)
-            case ["v1", "refunds"]:
-                return self._refund(body)
+    def close(self) -> None:
+        """Lets the file go. May be called twice."""
+        if self.journal is not None:
+            self.journal.close()
+
+    def _seconds(self) -> int:
+        return Moment(self.now()).seconds
+
+    # Execution
+
+    def _execute(
+        self, request: Request, moment: Moment, directions: Directions
+    ) -> Answer:
+        if not directions.execute and directions.answer is not None:
+            return directions.answer
+        record = self._act(request, moment)
+        shown = record.show()
+        if request.operation is Operation.PAYMENT and shown["decline_code"]:
+            return _answer(declined(shown["decline_code"], shown))
+        return Answer(200, shown)
+
+    def _act(self, request: Request, moment: Moment) -> Record:
+        books, body = self.books, request.body
+        match request.operation:
+            case Operation.CUSTOMER:
+                return books.open_customer(read_metadata_alone(body), moment)
+            case Operation.PAYMENT_METHOD:
+                return books.open_payment_method(CardForm.read(body), moment)
+            case Operation.PAYMENT:
+                return books.open_payment(PaymentForm.read(body), moment)
+            case Operation.CAPTURE:
+                return books.capture(request.target, CaptureForm.read(body), moment)
+            case Operation.CANCEL:
+                read_metadata_alone(body)
+                return books.cancel(request.target, moment)
+            case Operation.REFUND:
+                return books.refund(RefundForm.read(body), moment)
             case _:
-                return _error(404, "unknown_path")
+                raise refused(404, "resource_missing")
 
-    def _add(self, kind: str, prefix: str, facts: Body) -> Answer:
-        name = f"{prefix}_sim{secrets.token_hex(8)}"
-        made = {
-            "kind": kind,
-            "id": name,
-            "created": self._clock.now().isoformat(),
-            **facts,
-        }
-        self._save(made)
-        return Answer(200, dict(made))
+    def _look(self, request: Request, moment: Moment) -> Answer:
+        try:
+            if request.operation is Operation.READ:
+                return Answer(200, self.books.payment(request.target, moment).show())
+            query = request.body
+            customer = str(query.get("customer", ""))
+            created_from = int(query.get("created_from", 0))
+            found = self.books.search(customer, created_from, moment)
+            return Answer(200, {"data": [payment.show() for payment in found]})
+        except Refusal as refusal:
+            return _answer(refusal)
+        except ValueError:
+            return _answer(refused(400, "parameter_invalid", "created_from"))
 
-    def _add_card(self, body: Body) -> Answer:
-        behaviour = behaviour_of(body["number"])
-        if behaviour.refuse_storing:
-            return _error(402, behaviour.refuse_storing)
-        return self._add(
-            "payment_method",
-            "pm",
-            {
-                "last_four": body["number"][-4:],
-                "behaviour": behaviour.name,
-                "customer": body.get("customer", ""),
-                "used": False,
-            },
-        )
+    # Keys
 
-    def _pay(self, body: Body) -> Answer:
-        method = self.objects.get(body["payment_method"])
-        if method is None:
-            return _error(400, "resource_missing")
-        if method["used"] and not method["customer"]:
-            return _error(400, "payment_method_used_up")
-        if method["customer"] and method["customer"] != body.get("customer"):
-            return _error(400, "customer_missing")
-        self._save(method | {"used": True})
-        behaviour = behaviour_of(method["behaviour"])
-        decline = behaviour.decline
-        if behaviour.needs_action and not body.get("return_url"):
-            decline = "authentication_required"
-        state, capture = "succeeded", body["capture"]
-        if decline:
-            state = "declined"
-        elif behaviour.needs_action:
-            state = "requires_action"
-        elif not capture:
-            state = "authorized"
-        amount = body["amount"]
-        moved = state == "succeeded"
-        reserved = state == "authorized"
-        ends = self._clock.now() + AUTHORIZATION_LIFETIME
-        answer = self._add(
-            "payment",
-            "pi",
-            {
-                "state": state,
-                "amount": amount,
-                "currency": body["currency"],
-                "authorized": amount if moved or reserved else 0,
-                "captured": amount if moved else 0,
-                "refunded": 0,
-                "customer": body.get("customer", ""),
-                "decline": decline,
-                "confirmable": bool(decline),
-                "capture_before": ends.isoformat() if reserved else "",
-                "metadata": body.get("metadata", {}),
-            },
-        )
-        return Answer(402, answer.body) if decline else answer
+    def _digest(self, request: Request) -> str:
+        """Returns what tells one request from another; nothing of a card goes in.
 
-    def _capture(self, name: str, body: Body) -> Answer:
-        payment = self.objects.get(name)
-        if payment is None:
-            return _error(404, "resource_missing")
-        if payment["state"] != "authorized" or body["amount"] > payment["authorized"]:
-            return _error(400, "unexpected_state")
-        return self._change(payment, state="succeeded", captured=body["amount"])
+        A number counts by its last four digits. A security code does not count: it
+        must not live longer than its call, not even in a digest (PCI DSS 3.3.1).
+        """
+        body: Mapping[str, Any] = request.body
+        if request.operation is Operation.PAYMENT_METHOD:
+            card = body.get("card")
+            card = dict(card) if isinstance(card, dict) else {}
+            card["number"] = str(card.get("number", ""))[-4:]
+            card["security_code"] = ""
+            body = {**body, "card": card}
+        text = json.dumps([request.operation, request.target, body], sort_keys=True)
+        return hmac.digest(self._salt, text.encode(), hashlib.sha256).hex()
 
-    def _cancel(self, name: str) -> Answer:
-        payment = self.objects.get(name)
-        if payment is None:
-            return _error(404, "resource_missing")
-        if payment["state"] not in ("authorized", "requires_action", "declined"):
-            return _error(400, "unexpected_state")
-        state = "declined" if payment["state"] == "declined" else "canceled"
-        return self._change(payment, state=state, confirmable=False, authorized=0)
+    def _forget_old(self, seconds: int) -> None:
+        ends = seconds - IDEMPOTENCY_WINDOW.total_seconds()
+        while self._keys:
+            oldest = next(iter(self._keys))
+            if self._keys[oldest].at > ends:
+                return
+            del self._keys[oldest]
 
-    def _refund(self, body: Body) -> Answer:
-        payment = self.objects.get(body["payment"])
-        if payment is None:
-            return _error(404, "resource_missing")
-        left = payment["captured"] - payment["refunded"]
-        if payment["state"] != "succeeded" or not 0 < body["amount"] <= left:
-            return _error(400, "refund_too_large")
-        self._change(payment, refunded=payment["refunded"] + body["amount"])
-        return self._add(
-            "refund", "re", {"payment": payment["id"], "amount": body["amount"]}
-        )
-
-    def _read_objects(self, path: str, query: Mapping[str, Any]) -> Answer:
-        parts = path.strip("/").split("/")
-        if parts[:2] == ["v1", "payments"] and len(parts) == 3:  # noqa: PLR2004
-            payment = self.objects.get(parts[2])
-            return (
-                _error(404, "resource_missing")
-                if payment is None
-                else Answer(200, dict(payment))
+    def _keep(self, request: Request, kept: _Kept) -> None:
+        changed = self.books.take_changes()
+        if self.journal is not None:
+            answer = {
+                "key": request.key,
+                "digest": kept.digest,
+                "status": kept.answer.status,
+                "body": kept.answer.body,
+            }
+            self._write(
+                request.operation, kept.at, {"records": _shown(changed), "kept": answer}
             )
-        wanted = query.get("payment", "")
-        found = [
-            dict(item)
-            for item in self.payments()
-            if item["metadata"].get("bailee_payment") == wanted
-        ]
-        return Answer(200, {"data": found})
+        self._keys[request.key] = kept
 
-    def _change(self, item: Body, **changes: Any) -> Answer:  # noqa: ANN401 - JSON
-        changed = item | changes
-        self._save(changed)
-        return Answer(200, dict(changed))
+    # The file
 
-    def _save(self, item: Body) -> None:
-        self.objects[item["id"]] = item
-        self._write(item)
+    def _write(self, kind: str, at: int, facts: Json) -> None:
+        if self.journal is not None:
+            self.journal.append({"kind": kind, "at": at, **facts})
 
-    def _write(self, line: Body) -> None:
-        if self._file is None:
-            return
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _read(self, line: Body) -> None:
-        if line["kind"] == "key":
-            answer = Answer(line["status"], line["answer"])
-            at = datetime.fromisoformat(line["at"])
-            self._keys[line["key"]] = _Stored(line["body"], answer, at)
-        else:
-            self.objects[line["id"]] = line
+    def _restore(self, event: Json) -> None:
+        for shown in event.get("records", ()):
+            self.books.restore(shown)
+        kept = event.get("kept")
+        if kept is not None:
+            answer = Answer(kept["status"], kept["body"])
+            self._keys[kept["key"]] = _Kept(kept["digest"], answer, event["at"])
+        if event["kind"] == "clock":
+            self._ahead = timedelta(seconds=event["ahead_seconds"])
+        if event["kind"] == "prune":
+            self._keys.clear()
 
 
-def _error(status: int, code: str) -> Answer:
-    return Answer(status, {"error": code})
+def _new_head(name: str) -> Json:
+    letters = name or "".join(secrets.choice(_NAME_LETTERS) for _ in range(8))
+    return {
+        "kind": "ledger",
+        "version": _VERSION,
+        "name": letters,
+        "salt": secrets.token_hex(16),
+    }
 
 
-def _without_secrets(text: str) -> str:
-    """Returns a request's text with its card data replaced by their hash's place.
+def _check_head(head: Json) -> None:
+    if (head["kind"], head["version"]) != ("ledger", _VERSION):
+        raise ValueError("not a ledger of this version")
 
-    Enough to tell another body from the same one; nothing of a card is kept.
-    """
-    path, body = json.loads(text)
-    for name in ("number", "security_code", "expiry_month", "expiry_year", "billing"):
-        if name in body:
-            body[name] = "given"
-    return json.dumps([path, body], sort_keys=True)
+
+def _shown(records: list[Record]) -> list[Json]:
+    return [record.show() for record in records]
+
+
+def _answer(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, {"error": refusal.error})

@@ -1,11 +1,24 @@
-"""The Processor port over the simulator, embedded or in a process of its own."""
+"""The Processor port over the simulator, embedded or in a process of its own.
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, Protocol
+Invariants:
+  * Only an answer that was understood whole counts; any other is
+    ProcessorOutcomeUnknown, for a refusal too: it might not be the processor's.
+  * A decline code that is not in the table is OTHER and never soft.
+"""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from gateway.cards.details import BillingDetails
 from gateway.cards.security_code import SecurityCode
-from gateway.errors import InvariantBroken, ProcessorUnavailable
+from gateway.errors import (
+    AmountNotRepresentable,
+    GatewayError,
+    InvariantBroken,
+    ProcessorUnavailable,
+)
 from gateway.payments.processor import (
     ActionRequired,
     Approved,
@@ -22,59 +35,46 @@ from gateway.payments.processor import (
     ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
-from gateway.processors.simulator.declines import decline_of
-from gateway.processors.simulator.ledger import (
-    IDEMPOTENCY_WINDOW,
+from gateway.processors.simulator.declines import decline_for
+from gateway.processors.simulator.embedded_transport import EmbeddedTransport
+from gateway.processors.simulator.ledger import IDEMPOTENCY_WINDOW
+from gateway.processors.simulator.wire import (
+    AMOUNT_MAX,
+    THREE_DECIMALS,
     Answer,
-    Ledger,
-    Lost,
+    NoAnswer,
+    NotSent,
+    Operation,
+    Request,
+    Transport,
 )
 from gateway.vault.card_access import OpenedCard
 from gateway.vault.ports import CardField
 from gateway.words.identifiers import PaymentName
 from gateway.words.money import Money
-from gateway.words.purposes import PAYMENT_PURPOSES, Purpose
+from gateway.words.purposes import MERCHANT_INITIATED, PAYMENT_PURPOSES, Purpose
 
+__all__ = ["EmbeddedTransport", "SimulatorProcessor"]
+
+_T = TypeVar("_T")
 _OK: Final = 200
 _DECLINED: Final = 402
+_NOT_FOUND: Final = 404
 _RATE_LIMITED: Final = 429
-_SERVER_ERROR: Final = 500
-
-
-class Transport(Protocol):
-    """How a request reaches the simulator."""
-
-    async def send(
-        self, method: str, path: str, key: str, body: Mapping[str, Any]
-    ) -> Answer:
-        """Returns the answer.
-
-        Raises:
-            ProcessorUnavailable: Nothing was sent.
-            ProcessorOutcomeUnknown: Sent, and no answer that can be read.
-        """
-
-    async def close(self) -> None:
-        """Lets connections go."""
-
-
-class EmbeddedTransport:
-    """Calls a ledger in this process."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    async def send(
-        self, method: str, path: str, key: str, body: Mapping[str, Any]
-    ) -> Answer:
-        """See Transport.send."""
-        try:
-            return self._ledger.handle(method, path, key, body)
-        except Lost as lost:
-            raise ProcessorOutcomeUnknown from lost
-
-    async def close(self) -> None:
-        """See Transport.close."""
+# What a refusal's code means; any other is REQUEST_REFUSED.
+_REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "idempotency_mismatch": "IDEMPOTENCY_MISMATCH",
+        "payment_unexpected_state": "PAYMENT_STATE_CONFLICT",
+        "payment_not_captured": "PAYMENT_STATE_CONFLICT",
+        "amount_too_large": "AMOUNT_TOO_LARGE",
+        "amount_exceeds_refundable": "AMOUNT_TOO_LARGE",
+        "amount_invalid": "AMOUNT_REFUSED",
+        "payment_method_used": "CREDENTIAL_REFERENCE_REFUSED",
+        "payment_method_customer_mismatch": "CREDENTIAL_REFERENCE_REFUSED",
+        "resource_missing": "PROCESSOR_OBJECT_NOT_FOUND",
+    }
+)
 
 
 class SimulatorProcessor:
@@ -103,13 +103,17 @@ class SimulatorProcessor:
         self._transport = transport
 
     def check_representable(self, amount: Money) -> None:
-        """See Processor.check_representable; the simulator takes ISO 4217 as it is."""
+        """See Processor.check_representable: Stripe's rules for most currencies."""
+        units = amount.minor_units
+        if not 1 <= units <= AMOUNT_MAX:
+            raise AmountNotRepresentable
+        if amount.currency in THREE_DECIMALS and units % 10:
+            raise AmountNotRepresentable
 
     async def create_customer(self, call: ProcessorCall) -> str:
         """See Processor.create_customer."""
-        answer = await self._post(call, "/v1/customers", {"metadata": call.metadata})
-        customer: str = answer.body["id"]
-        return customer
+        answer = await self._post(call, Operation.CUSTOMER, "", {})
+        return _understand(lambda: _text(answer.body, "id"))
 
     async def store_card(
         self,
@@ -121,64 +125,73 @@ class SimulatorProcessor:
         """See Processor.store_card."""
         if card.number is None or card.expiry is None:
             raise InvariantBroken
-        body: dict[str, Any] = {
-            "customer": customer,
+        details: dict[str, object] = {
             "number": card.number.reveal(),
             "expiry_month": card.expiry.month,
             "expiry_year": card.expiry.year,
         }
         if security_code is not None:
-            body["security_code"] = security_code.reveal()
-        answer = await self._post(call, "/v1/payment_methods", body)
+            details["security_code"] = security_code.reveal()
+        body: dict[str, object] = {"card": details, "billing": _billing(card.billing)}
+        answer = await self._post(call, Operation.PAYMENT_METHOD, "", body)
         if answer.status == _DECLINED:
-            return Declined(decline=decline_of(answer.body["error"]))
-        return CredentialReference(payment_method=answer.body["id"], customer=customer)
+            return _understand(lambda: _declined(answer.body["error"]))
+        return _understand(
+            lambda: CredentialReference(
+                payment_method=_text(answer.body, "id"), customer=customer
+            )
+        )
 
     async def charge(self, call: ProcessorCall, order: ChargeOrder) -> ChargeOutcome:
         """See Processor.charge."""
-        body = {
+        later = "off_session" if order.off_session_later else "on_session"
+        body: dict[str, object] = {
             "amount": order.amount.minor_units,
             "currency": order.amount.currency,
-            "customer": order.reference.customer,
             "payment_method": order.reference.payment_method,
+            "customer": order.reference.customer,
             "capture": order.capture,
-            "purpose": order.purpose.value,
+            "off_session": order.purpose in MERCHANT_INITIATED,
+            "store": later if order.stores_credential else "",
             "return_url": order.return_url,
-            "metadata": dict(call.metadata),
+            "statement_descriptor_suffix": order.statement_descriptor_suffix,
         }
-        answer = await self._post(call, "/v1/payments", body)
-        return _outcome(answer.body)
+        answer = await self._post(call, Operation.PAYMENT, "", body)
+        if answer.status == _DECLINED:
+            return _understand(lambda: _declined(answer.body["error"]))
+        return _understand(lambda: _outcome(answer.body))
 
     async def capture(
         self, call: ProcessorCall, processor_object: str, amount: Money
     ) -> MoveOutcome:
         """See Processor.capture."""
-        body = {"amount": amount.minor_units}
-        path = f"/v1/payments/{processor_object}/capture"
-        answer = await self._post(call, path, body)
-        return _moved(answer)
+        body: dict[str, object] = {"amount": amount.minor_units}
+        return await self._move(call, Operation.CAPTURE, processor_object, body)
 
     async def cancel(self, call: ProcessorCall, processor_object: str) -> MoveOutcome:
         """See Processor.cancel."""
-        path = f"/v1/payments/{processor_object}/cancel"
-        return _moved(await self._post(call, path, {}))
+        return await self._move(call, Operation.CANCEL, processor_object, {})
 
     async def refund(
         self, call: ProcessorCall, processor_object: str, amount: Money
     ) -> MoveOutcome:
         """See Processor.refund."""
-        body = {"payment": processor_object, "amount": amount.minor_units}
-        return _moved(await self._post(call, "/v1/refunds", body))
+        body: dict[str, object] = {
+            "payment": processor_object,
+            "amount": amount.minor_units,
+        }
+        return await self._move(call, Operation.REFUND, "", body)
 
     async def inquire(
         self, call: ProcessorCall, processor_object: str
     ) -> FoundPayment | None:
         """See Processor.inquire."""
-        path = f"/v1/payments/{processor_object}"
-        answer = await self._transport.send("GET", path, call.idempotency_key, {})
-        if answer.status != _OK:
+        request = Request(operation=Operation.READ, target=processor_object)
+        answer = await self._send(call, request)
+        if answer.status == _NOT_FOUND and _error_code(answer) == "resource_missing":
             return None
-        return _found(answer.body)
+        _check(answer)
+        return _understand(lambda: _found(answer.body))
 
     async def find(
         self,
@@ -187,78 +200,149 @@ class SimulatorProcessor:
         customer: str,
         created_from: datetime,
     ) -> Sequence[FoundPayment]:
-        """See Processor.find."""
-        query = {
-            "payment": payment,
-            "customer": customer,
-            "created_from": created_from.isoformat(),
-        }
-        answer = await self._transport.send(
-            "GET", "/v1/payments", call.idempotency_key, query
-        )
+        """See Processor.find. Without a customer all payments are looked through."""
+        query = {"created_from": str(int(created_from.timestamp()))}
+        if customer:
+            query["customer"] = customer
+        request = Request(operation=Operation.SEARCH, body=query)
+        answer = await self._send(call, request)
         _check(answer)
-        return [_found(item) for item in answer.body["data"]]
+        return _understand(
+            lambda: [
+                _found(shown)
+                for shown in answer.body["data"]
+                if shown["metadata"].get("bailee_payment") == payment
+            ]
+        )
 
     async def close(self) -> None:
         """See Processor.close."""
         await self._transport.close()
 
+    async def _move(
+        self,
+        call: ProcessorCall,
+        operation: Operation,
+        target: str,
+        body: dict[str, object],
+    ) -> MoveOutcome:
+        answer = await self._post(call, operation, target, body)
+        return _understand(
+            lambda: MoveOutcome(
+                state=MoveState.SUCCEEDED, processor_object=_text(answer.body, "id")
+            )
+        )
+
     async def _post(
-        self, call: ProcessorCall, path: str, body: Mapping[str, Any]
+        self,
+        call: ProcessorCall,
+        operation: Operation,
+        target: str,
+        body: dict[str, object],
     ) -> Answer:
-        answer = await self._transport.send("POST", path, call.idempotency_key, body)
-        _check(answer)
+        body["metadata"] = dict(call.metadata)
+        request = Request(
+            operation=operation, target=target, key=call.idempotency_key, body=body
+        )
+        answer = await self._send(call, request)
+        if answer.status != _DECLINED:
+            _check(answer)
         return answer
+
+    async def _send(self, call: ProcessorCall, request: Request) -> Answer:
+        try:
+            return await self._transport.send(request, call.deadline)
+        except NotSent as error:
+            raise ProcessorUnavailable from error
+        except NoAnswer as error:
+            raise ProcessorOutcomeUnknown from error
 
 
 def _check(answer: Answer) -> None:
-    """Raises for everything that is neither done nor declined."""
-    if answer.status in (_OK, _DECLINED):
+    """Raises for everything that was not done."""
+    status = answer.status
+    if status == _OK:
         return
-    if answer.status == _RATE_LIMITED:
+    if status == _RATE_LIMITED:
         raise ProcessorUnavailable
-    if answer.status >= _SERVER_ERROR:
-        raise ProcessorOutcomeUnknown
-    code = str(answer.body.get("error", ""))
-    if code == "idempotency_mismatch":
-        raise ProcessorRefused("IDEMPOTENCY_MISMATCH")
-    raise ProcessorRefused("REQUEST_REFUSED")
+    code = _error_code(answer)
+    # 409: a request with the same key is being executed; what comes of it is not known.
+    # 5xx, 3xx and bodies that name no error: the same.
+    if code and status in (400, _NOT_FOUND):
+        raise ProcessorRefused(_REFUSALS.get(code, "REQUEST_REFUSED"))
+    raise ProcessorOutcomeUnknown
 
 
-def _moved(answer: Answer) -> MoveOutcome:
-    return MoveOutcome(
-        state=MoveState.SUCCEEDED, processor_object=str(answer.body["id"])
-    )
+def _error_code(answer: Answer) -> str:
+    error = answer.body.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else ""
 
 
-def _found(body: Mapping[str, Any]) -> FoundPayment:
+def _understand(read: Callable[[], _T]) -> _T:
+    """Reads an answer; one that lacks something is no answer.
+
+    Raises:
+        ProcessorOutcomeUnknown: Something is missing or of the wrong kind.
+    """
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, AttributeError, GatewayError) as error:
+        raise ProcessorOutcomeUnknown from error
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body[name]
+    if not isinstance(value, str) or not value:
+        raise TypeError(name)
+    return value
+
+
+def _billing(billing: BillingDetails | None) -> dict[str, str]:
+    """Returns name and address, and no more: what was declared in ``fields``."""
+    if billing is None:
+        return {}
+    names = ("name", "line1", "line2", "city", "region", "postal_code", "country")
+    return {name: text for name in names if (text := getattr(billing, name))}
+
+
+def _found(shown: Mapping[str, Any]) -> FoundPayment:
+    outcome = _outcome(shown)
+    moved = isinstance(outcome, Approved)
     return FoundPayment(
-        processor_object=body["id"],
-        outcome=_outcome(body),
-        refunded=Money(body["refunded"], body["currency"]),
+        processor_object=_text(shown, "id"),
+        outcome=outcome,
+        refunded=Money(shown["refunded"], shown["currency"]) if moved else None,
     )
 
 
-def _outcome(body: Mapping[str, Any]) -> ChargeOutcome:
-    state = body["state"]
-    if state == "declined":
-        return Declined(
-            decline=decline_of(body["decline"]),
-            processor_object=body["id"],
-            still_confirmable=body["confirmable"],
-        )
-    if state == "requires_action":
+def _declined(error: Mapping[str, Any]) -> Declined:
+    """Returns the decline of a 402; its payment stays open until it is canceled."""
+    payment = error.get("payment")
+    return Declined(
+        decline=decline_for(_text(error, "code")),
+        processor_object="" if payment is None else _text(payment, "id"),
+        still_confirmable=payment is not None,
+    )
+
+
+def _outcome(shown: Mapping[str, Any]) -> ChargeOutcome:
+    payment, status = _text(shown, "id"), shown["status"]
+    if status == "requires_payment_method":
+        return _declined({"code": shown["decline_code"], "payment": shown})
+    if status == "requires_action":
         return ActionRequired(
-            processor_object=body["id"],
-            redirect_url=f"https://simulator.invalid/act/{body['id']}",
+            processor_object=payment, redirect_url=_text(shown, "redirect_url")
         )
-    if state == "canceled":
-        return Canceled(processor_object=body["id"])
-    ends = body["capture_before"]
+    if status == "canceled":
+        return Canceled(processor_object=payment)
+    if status not in ("succeeded", "requires_capture"):
+        raise ValueError(status)
+    currency, ends = shown["currency"], shown["capture_before"]
     return Approved(
-        processor_object=body["id"],
-        authorized=Money(body["authorized"], body["currency"]),
-        captured=Money(body["captured"], body["currency"]),
-        capture_before=datetime.fromisoformat(ends) if ends else None,
-        network_transaction_id=f"simulated-{body['id'][-12:]}",
+        processor_object=payment,
+        authorized=Money(shown["amount"], currency),
+        captured=Money(shown["captured"], currency),
+        capture_before=datetime.fromtimestamp(ends, UTC) if ends else None,
+        network_transaction_id=shown["network_transaction_id"],
     )

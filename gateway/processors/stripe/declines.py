@@ -66,7 +66,8 @@ _ROWS: Final = (
         _SOFT,
         _AUTHENTICATED,
         "authentication_required mobile_device_authentication_required "
-        "payment_intent_authentication_failure setup_intent_authentication_failure",
+        "payment_intent_authentication_failure setup_intent_authentication_failure "
+        "authentication_failure authentication_not_handled",
     ),
     (
         Reason.RATE_LIMITED,
