@@ -76,6 +76,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
 _GENERALLY_UNSAFE: Final = "sending credit card numbers directly"
 _BAD_REQUEST, _UNAUTHORIZED, _PAYMENT_REQUIRED = 400, 401, 402
 _FORBIDDEN, _NOT_FOUND, _CONFLICT, _RATE_LIMITED = 403, 404, 409, 429
+_SERVER_ERROR: Final = 500
 _WORD: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
@@ -103,6 +104,9 @@ def _read_answer(  # noqa: PLR0911 - one return for each kind of answer
         # Something between Stripe and us answered, or Stripe's answer was cut.
         return ProcessorOutcomeUnknown()
     code = answer.code or ""
+    if status < _SERVER_ERROR and _GENERALLY_UNSAFE in (answer.message or "").lower():
+        # It has no code of its own, and comes with 402 though it is no decline.
+        return ProcessorRefused(RAW_CARDS_NOT_ENABLED)
     if status in (_UNAUTHORIZED, _FORBIDDEN):
         return ProcessorRefused("CREDENTIAL_REJECTED")
     if status == _CONFLICT and code == "lock_timeout":
@@ -113,9 +117,6 @@ def _read_answer(  # noqa: PLR0911 - one return for each kind of answer
         return _read_decline(answer)
     if answer.type == "idempotency_error":
         return ProcessorRefused("IDEMPOTENCY_MISMATCH")
-    if _GENERALLY_UNSAFE in (answer.message or "").lower():
-        # It has no code of its own, and comes with 402 though it is no decline.
-        return ProcessorRefused(RAW_CARDS_NOT_ENABLED)
     return ProcessorRefused(REFUSALS.get(code, REQUEST_REFUSED))
 
 
