@@ -77,7 +77,10 @@ _GENERALLY_UNSAFE: Final = "sending credit card numbers directly"
 _BAD_REQUEST, _UNAUTHORIZED, _PAYMENT_REQUIRED = 400, 401, 402
 _FORBIDDEN, _NOT_FOUND, _CONFLICT, _RATE_LIMITED = 403, 404, 409, 429
 _SERVER_ERROR: Final = 500
-_WORD: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+# What may be logged. Stripe's codes and names of parameters have no digits; a card
+# number has nothing else.
+_WORD: Final = re.compile(r"[a-z_\[\]]{1,64}")
+_REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9]{1,60}")
 
 
 def read_failure(
@@ -136,7 +139,7 @@ def _note(error: Exception, operation: str, status: int | None) -> None:
         "operation": operation,
         "error": type(error).__qualname__,
         "status": status,
-        "stripe_request": _word(getattr(error, "request_id", None)),
+        "stripe_request": _word(getattr(error, "request_id", None), _REQUEST_ID),
         "stripe_type": _word(getattr(answer, "type", None)),
         "stripe_code": _word(getattr(answer, "code", None)),
         "stripe_decline_code": _word(getattr(answer, "decline_code", None)),
@@ -145,8 +148,8 @@ def _note(error: Exception, operation: str, status: int | None) -> None:
     _log.info("Stripe did not say yes", extra=fields)
 
 
-def _word(value: object) -> str:
+def _word(value: object, form: re.Pattern[str] = _WORD) -> str:
     """Returns a code as it is, and of anything else only that it was there."""
     if value is None:
         return ""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else "[other]"
+    return value if isinstance(value, str) and form.fullmatch(value) else "[other]"
