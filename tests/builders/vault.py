@@ -1,5 +1,6 @@
 """A vault over a real database, with a key provider in memory and a clock to move."""
 
+import asyncio
 import json
 import os
 import uuid
@@ -127,6 +128,17 @@ def a_use(token, **changes):
         "payment": new_name("pay"),
     }
     return Use(**values | changes)
+
+
+def together(number, function):
+    """Returns the function for a race: nobody enters it before ``number`` arrived."""
+    barrier = asyncio.Barrier(number)
+
+    async def waits(*arguments):
+        await barrier.wait()
+        return await function(*arguments)
+
+    return waits
 
 
 class Vault:
