@@ -221,6 +221,10 @@ class TestGrammar:
                 with_changes().replace(b'"granted"', b'"\\/"'),
                 "is not canonical JSON (RFC 8785)",
             ),
+            (
+                with_changes().replace(b'"granted"', b'"\\u0009"'),
+                "is not canonical JSON (RFC 8785)",
+            ),
             (with_changes(merchant="other"), "belongs to another merchant"),
             (with_changes(merchant=None), "belongs to another merchant"),
             (with_changes(merchant="shop2"), "belongs to another merchant"),
