@@ -192,7 +192,7 @@ class Vault:
 
     async def log(self, merchant=SHOP):
         """Returns the merchant's entries."""
-        size = self.storage.stored_log(merchant).frontier().size
+        size = self.storage.stored_log(merchant).size()
         return [await self._entry(merchant, index) for index in range(size)]
 
     async def log_types(self, merchant=SHOP):

@@ -245,9 +245,9 @@ class TestForgedRows:
         ]
 
         def copy(unit):
-            unit.cards.add(card, keys)
             for row in dict.fromkeys(rows):
                 unit.keys.add(row)
+            unit.cards.add(card, keys)
 
         await vault.storage.commit(OTHER, copy)
         vault.start_again()
