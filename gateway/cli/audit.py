@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gateway.app import BUILD, open_keys
+from gateway.app import open_keys
 from gateway.audit.checkpoint import read_verifier_key, verifier_key
 from gateway.audit.export import write_export
 from gateway.audit.verify import LogBroken, verify_export, verify_log
@@ -75,7 +75,6 @@ def _opened(settings: Settings, merchant: str) -> Iterator[tuple[StoredLog, byte
             read_merchant_id(merchant),
             signer=ProviderSigner(keys),
             vault_id=keys.vault_id,
-            build=BUILD,
         ) as log:
             yield log, keys.log_public_key
     except GatewayError as error:

@@ -1,1 +1,1 @@
-"""The SQLite engine behind the Storage port, its tables and stores."""
+"""The embedded engine: one SQLite file, one writer thread, group commit."""

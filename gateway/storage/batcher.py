@@ -1,7 +1,7 @@
 """Group commit: units that arrive during a commit share the next one.
 
-One thread owns the writing connection. A lone caller never waits: only when the last
-commit was shared does the thread gather, until no unit has arrived for a moment.
+One thread owns the writing connection. A lone caller never waits: only while calls
+come together does the thread gather, until no unit has arrived for a moment.
 """
 
 import asyncio
@@ -19,20 +19,26 @@ from gateway.words.identifiers import MerchantId
 UNITS_MAX: Final = 128
 # Measured: waiting until nothing arrived for this long gives larger commits than a
 # fixed wait, and costs a lone caller nothing.
-_QUIET_SECONDS: Final = 600e-6
+_QUIET_SECONDS: Final = 150e-6
 _GATHER_SECONDS: Final = 3e-3
 
 
 @dataclass(slots=True, eq=False)
-class QueuedUnit:
-    """A unit of work, who waits for it, and what became of it."""
+class Queued:
+    """Something to do on the storage thread, who waits for it, what became of it."""
 
-    merchant: MerchantId
-    work: Callable[[Any], Any]
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
     value: Any = None
     error: BaseException | None = None
+
+    def attempt(self, call: Callable[[], Any]) -> bool:
+        """Keeps what the call returns or raises; returns whether it returned."""
+        try:
+            self.value, self.error = call(), None
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+            self.value, self.error = None, error
+        return self.error is None
 
     def deliver(self) -> None:
         """Tells whoever waits; a caller that left misses the value, not the work."""
@@ -44,89 +50,137 @@ class QueuedUnit:
             self.future.set_result(self.value)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class QueuedUnit(Queued):
+    """A unit of work of one merchant."""
+
+    merchant: MerchantId
+    work: Callable[[Any], Any]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class QueuedTask(Queued):
+    """Something that runs between two commits, outside any transaction."""
+
+    call: Callable[[], Any]
+
+
 CommitUnits = Callable[[Sequence[QueuedUnit]], None]
 
 
 class Batcher:
-    """Runs ``commit_units`` on its own thread with what has been queued."""
+    """Runs ``commit_units`` on its own thread with what has been queued.
 
-    def __init__(self, commit_units: CommitUnits, finish: Callable[[], None]) -> None:
-        """Starts the thread.
+    ``commit_units`` sets the value or the error of each unit; when it raises, no unit
+    was committed.
+    """
 
-        Args:
-            commit_units: Commits the units and sets each one's value or error.
-            finish: Called on the thread when it ends.
-        """
+    def __init__(self, commit_units: CommitUnits) -> None:
         self._commit_units = commit_units
-        self._finish = finish
-        self._queue: queue.SimpleQueue[QueuedUnit | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[QueuedUnit | QueuedTask | None] = (
+            queue.SimpleQueue()
+        )
+        self._closing = threading.Lock()
         self._closed = False
+        # Daemon: a process that forgot to close must still be able to end.
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
         self._thread.start()
 
-    async def submit(self, merchant: MerchantId, work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - the unit's own type
-        """Queues a unit and waits for its commit."""
-        if self._closed:
-            raise StorageUnavailable
+    async def submit(self, merchant: MerchantId, work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - what the work returns
+        """Queues a unit and waits for its commit.
+
+        Raises:
+            StorageUnavailable: The storage is closed, or the commit did not happen.
+        """
         loop = asyncio.get_running_loop()
-        unit = QueuedUnit(merchant, work, loop.create_future(), loop)
-        self._queue.put(unit)
-        return await unit.future
+        future: asyncio.Future[Any] = loop.create_future()
+        return await self._put(QueuedUnit(future, loop, merchant=merchant, work=work))
+
+    async def run_between_commits(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the call returns
+        """Runs a call on the storage thread, outside any transaction.
+
+        Raises:
+            StorageUnavailable: The storage is closed.
+        """
+        loop = asyncio.get_running_loop()
+        return await self._put(QueuedTask(loop.create_future(), loop, call=call))
+
+    def _put(self, item: QueuedUnit | QueuedTask) -> "asyncio.Future[Any]":
+        with self._closing:
+            if self._closed:
+                raise StorageUnavailable
+            self._queue.put(item)
+        return item.future
 
     async def close(self) -> None:
         """Commits what is queued and ends the thread."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        shared = False
-        ends = False
-        while not ends:
-            first = self._queue.get()
-            units: list[QueuedUnit] = []
-            if first is None:
-                ends = True
-            else:
-                units.append(first)
-            ends = self._gather(units, wait=shared) or ends
-            shared = len(units) > 1
-            if units:
-                self._commit(units)
-        self._finish()
+        item = self._queue.get()
+        came_together = False
+        while item is not None:
+            if isinstance(item, QueuedTask):
+                item.attempt(item.call)
+                _tell([item])
+                item = self._queue.get()
+                continue
+            units = [item]
+            last = self._gather(units, wait=came_together)
+            came_together = len(units) > 1
+            self._commit(units)
+            item = self._queue.get() if last is _NOTHING else last
 
-    def _gather(self, units: list[QueuedUnit], *, wait: bool) -> bool:
-        """Adds what is queued; returns whether the end was asked for."""
+    def _gather(self, units: list[QueuedUnit], *, wait: bool) -> Any:  # noqa: ANN401 - an item, None or _NOTHING
+        """Adds the units that are queued and, if told to, those about to come.
+
+        Returns what else came out of the queue, or ``_NOTHING``.
+        """
         ends_at = time.monotonic() + _GATHER_SECONDS
         while len(units) < UNITS_MAX:
             try:
-                if wait and time.monotonic() < ends_at:
-                    unit = self._queue.get(timeout=_QUIET_SECONDS)
-                else:
-                    unit = self._queue.get_nowait()
+                item = self._queue.get_nowait()
             except queue.Empty:
-                return False
-            if unit is None:
-                return True
-            units.append(unit)
-        return False
+                if not wait or time.monotonic() > ends_at:
+                    return _NOTHING
+                # Sleeping, not waiting on the queue: being woken by each unit would
+                # take the interpreter from the thread that makes the next one.
+                time.sleep(_QUIET_SECONDS)
+                if self._queue.empty():
+                    return _NOTHING
+                continue
+            if not isinstance(item, QueuedUnit):
+                return item
+            units.append(item)
+        return _NOTHING
 
     def _commit(self, units: Sequence[QueuedUnit]) -> None:
         try:
             self._commit_units(units)
         except Exception as error:  # noqa: BLE001 - the worker loop must go on
             for unit in units:
-                unit.error = StorageUnavailable()
+                unit.value, unit.error = None, StorageUnavailable()
                 unit.error.__cause__ = error
-        by_loop: dict[asyncio.AbstractEventLoop, list[QueuedUnit]] = {}
-        for unit in units:
-            by_loop.setdefault(unit.loop, []).append(unit)
-        for loop, group in by_loop.items():
-            with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits
-                loop.call_soon_threadsafe(_deliver, group)
+        _tell(units)
 
 
-def _deliver(units: Sequence[QueuedUnit]) -> None:
-    for unit in units:
-        unit.deliver()
+_NOTHING: Final = object()
+
+
+def _tell(items: Sequence[Queued]) -> None:
+    """Delivers with one call into each event loop, not one for each item."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Queued]] = {}
+    for item in items:
+        by_loop.setdefault(item.loop, []).append(item)
+    for loop, group in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits
+            loop.call_soon_threadsafe(_deliver, group)
+
+
+def _deliver(items: Sequence[Queued]) -> None:
+    for item in items:
+        item.deliver()

@@ -1,226 +1,411 @@
-"""Cards, wrapped data keys and credential references. See vault/ports.py."""
+"""The merchant's cards, the wrapped copies of their keys, and their references.
 
-from collections.abc import Sequence
+Invariants:
+  * A table without a ``scope`` of its own is reached only through the cards of the
+    unit's merchant (I9).
+  * Erasing leaves nothing of a card that could be read with any key (I10).
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, func, insert, null, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.cards.expiry import Expiry
+from gateway.errors import CardTokenNotFound, InvariantBroken
 from gateway.policy.mandate import Mandate
-from gateway.storage.rows import (
-    Connection,
-    Row,
-    from_milliseconds,
-    moment,
-    to_milliseconds,
+from gateway.storage.codes import (
+    CARD_STATES,
+    KEY_KINDS,
+    PURPOSES,
+    read_optional_time,
+    read_time,
+    store_optional_time,
+    store_time,
+)
+from gateway.storage.log_rows import Scope
+from gateway.storage.statements import sql
+from gateway.storage.tables import (
+    FINGERPRINT_PREFIX_BYTES,
+    cards,
+    credential_references,
+    data_keys,
+    fingerprint_prefix,
+    processor_accounts,
+    wrapping_keys,
 )
 from gateway.vault.ports import KeyKind, SealedReference, StoredCard, WrappedDataKey
 from gateway.words.identifiers import CardTokenName, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
+_MONTHS: Final = 12
+
+_THIS_CARD: Final = (
+    cards.c.scope == bindparam("scope"),
+    cards.c.token == bindparam("token"),
+)
 _COLUMNS: Final = (
-    "token, customer_reference, state, brand, last_four, expiry_month, expiry_year, "
-    "purposes, agreement_reference, mandate_expires_at, policy_version, generation, "
-    "created_at, last_used_at, sealed, number_fingerprint, expiry_fingerprint"
+    cards.c.token,
+    cards.c.customer_reference,
+    cards.c.state,
+    cards.c.brand,
+    cards.c.last_four,
+    cards.c.expiry,
+    cards.c.purposes,
+    cards.c.agreement_reference,
+    cards.c.mandate_expires_at,
+    cards.c.policy_version,
+    cards.c.generation,
+    cards.c.created_at,
+    cards.c.last_used_at,
+    cards.c.sealed,
+    cards.c.number_fingerprint,
+    cards.c.expiry_fingerprint,
 )
-_FIND: Final = f"SELECT {_COLUMNS} FROM cards WHERE merchant_id = ? AND token = ?"
-_ADD: Final = (
-    f"INSERT INTO cards ({_COLUMNS}, merchant_id) "
-    f"VALUES ({', '.join('?' * 18)}) RETURNING id"
+_SELECT_CARD: Final = sql(select(*_COLUMNS).where(*_THIS_CARD))
+_SELECT_NUMBER: Final = sql(select(cards.c.card, cards.c.state).where(*_THIS_CARD))
+_INSERT_CARD: Final = sql(
+    insert(cards).values(
+        {column: bindparam(column.name) for column in (cards.c.scope, *_COLUMNS)}
+    )
 )
-_ID: Final = "(SELECT id FROM cards WHERE merchant_id = ? AND token = ?)"
-_ADD_KEY: Final = "INSERT INTO card_keys VALUES (?, ?, ?, ?, ?)"
+_MARK_USED: Final = sql(
+    update(cards).where(*_THIS_CARD).values(last_used_at=bindparam("at"))
+)
+_ERASE_CARD: Final = sql(
+    update(cards)
+    .where(cards.c.scope == bindparam("scope"), cards.c.card == bindparam("of_card"))
+    .values(
+        state=bindparam("erased"),
+        erased_at=bindparam("at"),
+        last_four=null(),
+        expiry=null(),
+        sealed=null(),
+        number_fingerprint=null(),
+        expiry_fingerprint=null(),
+    )
+)
+_COUNT_NUMBERS: Final = sql(
+    select(func.count(fingerprint_prefix().distinct())).where(
+        cards.c.scope == bindparam("scope"),
+        cards.c.last_four == bindparam("last_four"),
+        cards.c.number_fingerprint.is_not(None),
+        fingerprint_prefix() != bindparam("except_prefix"),
+    )
+)
+
+_OF_CARD: Final = data_keys.c.card == bindparam("of_card")
+# The look-up by merchant keeps a card from using another merchant's wrapping key.
+_INSERT_KEY: Final = sql(
+    insert(data_keys).values(
+        card=bindparam("card"),
+        purpose=bindparam("purpose"),
+        kind=bindparam("kind"),
+        wrapping_key=select(wrapping_keys.c.wrapping_key)
+        .where(
+            wrapping_keys.c.scope == bindparam("scope"),
+            wrapping_keys.c.key_id == bindparam("key_id"),
+        )
+        .scalar_subquery(),
+        wrapped=bindparam("wrapped"),
+    )
+)
 _KEYS: Final = (
-    "SELECT kind, purpose, wrapping_key_id, wrapped FROM card_keys "
-    f"WHERE card_id = {_ID}"
+    select(
+        data_keys.c.kind,
+        data_keys.c.purpose,
+        wrapping_keys.c.key_id,
+        data_keys.c.wrapped,
+    )
+    .join(cards, cards.c.card == data_keys.c.card)
+    .join(wrapping_keys, wrapping_keys.c.wrapping_key == data_keys.c.wrapping_key)
+    .where(*_THIS_CARD)
 )
-_FIND_KEY: Final = f"{_KEYS} AND kind = ? AND purpose = ?"
-_MARK_USED: Final = (
-    "UPDATE cards SET last_used_at = ? WHERE merchant_id = ? AND token = ?"
+_SELECT_KEYS: Final = sql(_KEYS.order_by(data_keys.c.purpose, data_keys.c.kind))
+_SELECT_KEY: Final = sql(
+    _KEYS.where(
+        data_keys.c.purpose == bindparam("purpose"),
+        data_keys.c.kind == bindparam("kind"),
+    )
 )
-_ERASE: Final = (
-    "UPDATE cards SET state = ?, erased_at = ?, last_four = '', expiry_month = NULL, "
-    "expiry_year = NULL, sealed = NULL, number_fingerprint = NULL, "
-    "expiry_fingerprint = NULL WHERE merchant_id = ? AND token = ?"
+_DELETE_KEYS: Final = sql(delete(data_keys).where(_OF_CARD))
+
+_reference: Final = upsert(credential_references).values(
+    card=bindparam("card"),
+    account=select(processor_accounts.c.account)
+    .where(
+        processor_accounts.c.scope == bindparam("scope"),
+        processor_accounts.c.name == bindparam("account"),
+    )
+    .scalar_subquery(),
+    generation=bindparam("generation"),
+    sealed=bindparam("sealed"),
 )
-_ERASE_KEYS: Final = f"DELETE FROM card_keys WHERE card_id = {_ID}"
-_ERASE_REFERENCES: Final = f"DELETE FROM card_references WHERE card_id = {_ID}"
-_ERASE_SALTS: Final = f"UPDATE log_entries SET card_salt = NULL WHERE card_id = {_ID}"
-_PUT_REFERENCE: Final = (
-    f"INSERT OR REPLACE INTO card_references VALUES ({_ID}, ?, ?, ?)"
+_PUT_REFERENCE: Final = sql(
+    _reference.on_conflict_do_update(
+        index_elements=[
+            credential_references.c.card,
+            credential_references.c.account,
+        ],
+        set_={
+            "generation": _reference.excluded.generation,
+            "sealed": _reference.excluded.sealed,
+        },
+    )
 )
 _REFERENCES: Final = (
-    f"SELECT account, generation, sealed FROM card_references WHERE card_id = {_ID}"
+    select(
+        processor_accounts.c.name,
+        credential_references.c.generation,
+        credential_references.c.sealed,
+    )
+    .join(cards, cards.c.card == credential_references.c.card)
+    .join(
+        processor_accounts,
+        processor_accounts.c.account == credential_references.c.account,
+    )
+    .where(*_THIS_CARD)
 )
-_FIND_REFERENCE: Final = f"{_REFERENCES} AND account = ?"
-_COUNT_SAME: Final = (
-    "SELECT COUNT(DISTINCT number_fingerprint) FROM cards WHERE merchant_id = ? "
-    "AND last_four = ? AND number_fingerprint <> ?"
+_SELECT_REFERENCES: Final = sql(_REFERENCES.order_by(credential_references.c.account))
+_SELECT_REFERENCE: Final = sql(
+    _REFERENCES.where(processor_accounts.c.name == bindparam("account"))
+)
+_DELETE_REFERENCES: Final = sql(
+    delete(credential_references).where(
+        credential_references.c.card == bindparam("of_card")
+    )
 )
 
 
 class SqliteCardStore:
-    """See CardStore. SQLite has one writer, so a row read in a unit is locked."""
+    """See gateway.vault.ports.CardStore.
 
-    def __init__(self, connection: Connection, merchant_id: int) -> None:
+    ``erased`` lists the numbers of the cards that the unit erased.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
         self._connection = connection
-        self._merchant_id = merchant_id
+        self._scope = scope
+        self._numbers: dict[CardTokenName, int] = {}
+        self.erased: list[int] = []
 
     def add(self, card: StoredCard, keys: Sequence[WrappedDataKey]) -> None:
-        """See CardStore.add."""
-        expiry = card.expiry
-        values = (
-            card.token,
-            card.customer_reference,
-            card.state.value,
-            card.brand,
-            card.last_four,
-            expiry and expiry.month,
-            expiry and expiry.year,
-            " ".join(sorted(card.mandate.purposes)),
-            card.mandate.agreement_reference,
-            to_milliseconds(card.mandate.expires_at),
-            card.policy_version,
-            card.generation,
-            to_milliseconds(card.created_at),
-            to_milliseconds(card.last_used_at),
-            card.sealed,
-            card.number_fingerprint,
-            card.expiry_fingerprint,
-            self._merchant_id,
-        )
-        card_id = self._connection.execute(_ADD, values).fetchone()[0]
+        """See CardStore.add.
+
+        Raises:
+            InvariantBroken: A key is wrapped by a wrapping key that the merchant does
+                not have, or the token is taken.
+        """
+        row = {"scope": self._scope.row, **_write(card)}
+        number = self._connection.execute(_INSERT_CARD, row).lastrowid
+        if number is None:
+            raise InvariantBroken
         self._connection.executemany(
-            _ADD_KEY,
+            _INSERT_KEY,
             [
-                (card_id, key.kind, key.purpose, key.wrapping_key_id, key.wrapped)
+                {
+                    "card": number,
+                    "purpose": PURPOSES.code(key.purpose),
+                    "kind": KEY_KINDS.code(key.kind),
+                    "scope": self._scope.row,
+                    "key_id": key.wrapping_key_id,
+                    "wrapped": key.wrapped,
+                }
                 for key in keys
             ],
         )
+        if card.state is CardState.ACTIVE:
+            self._numbers[card.token] = number
 
     def find(self, token: CardTokenName) -> StoredCard | None:
         """See CardStore.find."""
-        row = self._connection.execute(_FIND, self._key(token)).fetchone()
-        return None if row is None else _read_card(row)
+        row = self._connection.execute(_SELECT_CARD, self._key(token)).fetchone()
+        return None if row is None else _read(row)
 
     def lock(self, token: CardTokenName) -> StoredCard | None:
-        """See CardStore.lock."""
+        """See CardStore.lock. One unit writes at a time, so to read is to lock."""
         return self.find(token)
 
     def keys(self, token: CardTokenName) -> Sequence[WrappedDataKey]:
         """See CardStore.keys."""
-        rows = self._connection.execute(_KEYS, self._key(token)).fetchall()
+        rows = self._connection.execute(_SELECT_KEYS, self._key(token))
         return [_read_key(row) for row in rows]
 
     def find_key(
         self, token: CardTokenName, kind: KeyKind, purpose: Purpose
     ) -> WrappedDataKey | None:
         """See CardStore.find_key."""
-        values = (*self._key(token), kind.value, purpose.value)
-        row = self._connection.execute(_FIND_KEY, values).fetchone()
+        where = {
+            **self._key(token),
+            "purpose": PURPOSES.code(purpose),
+            "kind": KEY_KINDS.code(kind),
+        }
+        row = self._connection.execute(_SELECT_KEY, where).fetchone()
         return None if row is None else _read_key(row)
 
     def mark_used(self, token: CardTokenName, at: datetime) -> None:
-        """See CardStore.mark_used."""
-        values = (to_milliseconds(at), *self._key(token))
-        self._connection.execute(_MARK_USED, values)
+        """See CardStore.mark_used.
+
+        Raises:
+            CardTokenNotFound: There is no such card.
+        """
+        row = {**self._key(token), "at": store_time(at)}
+        if self._connection.execute(_MARK_USED, row).rowcount != 1:
+            raise CardTokenNotFound
 
     def erase(self, token: CardTokenName, at: datetime) -> None:
-        """See CardStore.erase."""
-        key = self._key(token)
-        self._connection.execute(_ERASE_KEYS, key)
-        self._connection.execute(_ERASE_REFERENCES, key)
-        self._connection.execute(_ERASE_SALTS, key)
-        values = (CardState.ERASED.value, to_milliseconds(at), *key)
-        self._connection.execute(_ERASE, values)
+        """See CardStore.erase. The log's salts go when the unit ends.
+
+        Raises:
+            CardTokenNotFound: There is no such card.
+        """
+        number, is_erased = self._locate(token)
+        if is_erased:
+            return
+        card = {"of_card": number}
+        self._connection.execute(_DELETE_KEYS, card)
+        self._connection.execute(_DELETE_REFERENCES, card)
+        self._connection.execute(
+            _ERASE_CARD,
+            {
+                **card,
+                "scope": self._scope.row,
+                "erased": CARD_STATES.code(CardState.ERASED),
+                "at": store_time(at),
+            },
+        )
+        self._numbers.pop(token, None)
+        self.erased.append(number)
 
     def put_reference(self, token: CardTokenName, reference: SealedReference) -> None:
-        """See CardStore.put_reference."""
-        values = (
-            *self._key(token),
-            reference.account_id,
-            reference.generation,
-            reference.sealed,
+        """See CardStore.put_reference.
+
+        Raises:
+            CardTokenNotFound: There is no such card, or it is erased: what was
+                destroyed does not come back.
+            InvariantBroken: The merchant has no such account.
+        """
+        number, is_erased = self._locate(token)
+        if is_erased:
+            raise CardTokenNotFound
+        self._connection.execute(
+            _PUT_REFERENCE,
+            {
+                "card": number,
+                "scope": self._scope.row,
+                "account": reference.account_id,
+                "generation": reference.generation,
+                "sealed": reference.sealed,
+            },
         )
-        self._connection.execute(_PUT_REFERENCE, values)
 
     def references(self, token: CardTokenName) -> Sequence[SealedReference]:
         """See CardStore.references."""
-        rows = self._connection.execute(_REFERENCES, self._key(token)).fetchall()
+        rows = self._connection.execute(_SELECT_REFERENCES, self._key(token))
         return [_read_reference(row) for row in rows]
 
     def find_reference(
         self, token: CardTokenName, account_id: ProcessorAccountId
     ) -> SealedReference | None:
         """See CardStore.find_reference."""
-        values = (*self._key(token), account_id)
-        row = self._connection.execute(_FIND_REFERENCE, values).fetchone()
+        where = {**self._key(token), "account": account_id}
+        row = self._connection.execute(_SELECT_REFERENCE, where).fetchone()
         return None if row is None else _read_reference(row)
 
     def count_same_last_four(self, last_four: str, except_fingerprint: bytes) -> int:
         """See CardStore.count_same_last_four."""
-        values = (self._merchant_id, last_four, except_fingerprint)
-        count: int = self._connection.execute(_COUNT_SAME, values).fetchone()[0]
+        where = {
+            "scope": self._scope.row,
+            "last_four": last_four,
+            "except_prefix": except_fingerprint[:FINGERPRINT_PREFIX_BYTES],
+        }
+        count: int = self._connection.execute(_COUNT_NUMBERS, where).fetchone()[0]
         return count
 
-    def _key(self, token: CardTokenName) -> tuple[int, str]:
-        return self._merchant_id, token
+    def locate(self, token: CardTokenName) -> tuple[int, bool] | None:
+        """Returns the number of the card's row, and whether the card is erased."""
+        number = self._numbers.get(token)
+        if number is not None:
+            return number, False
+        row = self._connection.execute(_SELECT_NUMBER, self._key(token)).fetchone()
+        if row is None:
+            return None
+        number, state = row
+        if CARD_STATES.word(state) is CardState.ERASED:
+            return number, True
+        self._numbers[token] = number
+        return number, False
+
+    def _locate(self, token: CardTokenName) -> tuple[int, bool]:
+        found = self.locate(token)
+        if found is None:
+            raise CardTokenNotFound
+        return found
+
+    def _key(self, token: CardTokenName) -> dict[str, int | str]:
+        return {"scope": self._scope.row, "token": token}
 
 
-def _read_card(row: Row) -> StoredCard:
-    (
-        token,
-        customer_reference,
-        state,
-        brand,
-        last_four,
-        month,
-        year,
-        purposes,
-        agreement,
-        expires_at,
-        policy_version,
-        generation,
-        created_at,
-        last_used_at,
-        sealed,
-        number_fingerprint,
-        expiry_fingerprint,
-    ) = row
-    return StoredCard(
-        token=token,
-        customer_reference=customer_reference,
-        state=CardState(state),
-        brand=brand,
-        last_four=last_four,
-        expiry=None if month is None else Expiry(month, year),
-        mandate=Mandate(
-            purposes=frozenset(Purpose(purpose) for purpose in purposes.split()),
-            agreement_reference=agreement,
-            expires_at=from_milliseconds(expires_at),
-        ),
-        policy_version=policy_version,
-        generation=generation,
-        created_at=moment(created_at),
-        last_used_at=from_milliseconds(last_used_at),
-        sealed=sealed,
-        number_fingerprint=number_fingerprint,
-        expiry_fingerprint=expiry_fingerprint,
+def _write(card: StoredCard) -> Mapping[str, object]:
+    expiry, mandate = card.expiry, card.mandate
+    return {
+        "token": card.token,
+        "customer_reference": card.customer_reference,
+        "state": CARD_STATES.code(card.state),
+        "brand": card.brand,
+        "last_four": card.last_four or None,
+        "expiry": None if expiry is None else expiry.year * _MONTHS + expiry.month - 1,
+        "purposes": PURPOSES.mask(mandate.purposes),
+        "agreement_reference": mandate.agreement_reference,
+        "mandate_expires_at": store_optional_time(mandate.expires_at),
+        "policy_version": card.policy_version,
+        "generation": card.generation,
+        "created_at": store_time(card.created_at),
+        "last_used_at": store_optional_time(card.last_used_at),
+        "sealed": card.sealed,
+        "number_fingerprint": card.number_fingerprint,
+        "expiry_fingerprint": card.expiry_fingerprint,
+    }
+
+
+def _read(row: Sequence[Any]) -> StoredCard:
+    stored = dict(zip((column.name for column in _COLUMNS), row, strict=True))
+    mandate = Mandate(
+        purposes=PURPOSES.words(stored.pop("purposes")),
+        agreement_reference=stored.pop("agreement_reference"),
+        expires_at=read_optional_time(stored.pop("mandate_expires_at")),
     )
+    stored["state"] = CARD_STATES.word(stored["state"])
+    stored["last_four"] = stored["last_four"] or ""
+    stored["expiry"] = _read_expiry(stored["expiry"])
+    stored["created_at"] = read_time(stored["created_at"])
+    stored["last_used_at"] = read_optional_time(stored["last_used_at"])
+    return StoredCard(mandate=mandate, **stored)
 
 
-def _read_key(row: Row) -> WrappedDataKey:
-    kind, purpose, wrapping_key_id, wrapped = row
+def _read_expiry(stored: int | None) -> Expiry | None:
+    if stored is None:
+        return None
+    year, month = divmod(stored, _MONTHS)
+    return Expiry(month + 1, year)
+
+
+def _read_key(row: tuple[int, int, str, bytes]) -> WrappedDataKey:
+    kind, purpose, key_id, wrapped = row
     return WrappedDataKey(
-        kind=KeyKind(kind),
-        purpose=Purpose(purpose),
-        wrapping_key_id=wrapping_key_id,
+        kind=KEY_KINDS.word(kind),
+        purpose=PURPOSES.word(purpose),
+        wrapping_key_id=key_id,
         wrapped=wrapped,
     )
 
 
-def _read_reference(row: Row) -> SealedReference:
-    account, generation, sealed = row
+def _read_reference(row: tuple[str, int, bytes]) -> SealedReference:
+    name, generation, sealed = row
     return SealedReference(
-        account_id=ProcessorAccountId(account), generation=generation, sealed=sealed
+        account_id=ProcessorAccountId(name), generation=generation, sealed=sealed
     )

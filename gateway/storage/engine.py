@@ -1,46 +1,50 @@
 """SQLite behind the Storage port.
 
 Invariants:
-  * WAL with ``synchronous=FULL``: an acknowledged write survives a power cut (I5).
-  * One process writes: a lock file beside the database is held as long as it is open,
-    and the kernel releases it when the process dies.
-  * Reads run on the caller's thread with a connection that cannot write: a point read
-    takes some 20 microseconds, less than handing it to another thread.
+  * An acknowledged write survives a power cut (I5): see connection.py.
+  * One process writes, and in it one thread.
+  * A read sees what is committed and cannot write.
+
+Reads run on the caller's thread, on a connection of that thread: a point read takes
+some 20 microseconds, less than it takes to hand it to another thread and be woken
+again. What reads a whole log runs on a thread of its own, or in another process.
 """
 
-import fcntl
-import os
+import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
-from gateway.audit.tree import EMPTY, Frontier
-from gateway.errors import (
-    GatewayError,
-    InvariantBroken,
-    MerchantNotFound,
-    StorageUnavailable,
+from gateway.errors import InvariantBroken, MerchantNotFound, StorageUnavailable
+from gateway.storage.batcher import Batcher
+from gateway.storage.connection import (
+    Connect,
+    WriterLock,
+    connect_sqlite,
+    create_file,
+    open_reader,
+    open_writer,
 )
-from gateway.storage.batcher import Batcher, QueuedUnit
-from gateway.storage.log_store import LogIdentity, OpenLog, StoredLog
+from gateway.storage.log_rows import Scope
+from gateway.storage.log_store import ReadingLog, StoredLog
+from gateway.storage.log_writer import LogWriter, Notary
+from gateway.storage.merchant_store import find_scope
 from gateway.storage.payment_store import find_unsettled
-from gateway.storage.rows import Connection
 from gateway.storage.schema import migrate
 from gateway.storage.unit import SqliteUnit
+from gateway.storage.writer import Writer, translate
 from gateway.words.identifiers import MerchantId, PaymentName
 
 T = TypeVar("T")
-Connect = Callable[[Path], Connection]
 
-_BUSY_MILLISECONDS: Final = 5000
-_FIND_MERCHANT: Final = "SELECT id, log_generation FROM merchants WHERE name = ?"
-_NO_ROW: Final = 0
+# A checkpoint needs a moment without readers; it is tried for five seconds.
+_PURGE_TRIES: Final = 100
+_PURGE_PAUSE_SECONDS: Final = 0.05
 
 
 class SqliteStorage:
@@ -54,19 +58,26 @@ class SqliteStorage:
         vault_id: str,
         build: str,
         connect: Connect,
+        lock: WriterLock,
     ) -> None:
         """Use ``open``."""
         self._path = path
-        self._signer = signer
         self._vault_id = vault_id
-        self._build = build
         self._connect = connect
-        self._writer = connect(path)
+        self._lock = lock
+        self._notary = Notary(signer)
+        self._scopes: dict[MerchantId, Scope] = {}
         self._readers = threading.local()
-        self._all_readers: list[Connection] = []
-        self._identities: dict[MerchantId, LogIdentity] = {}
-        self._frontiers: dict[MerchantId, Frontier] = {}
-        self._batcher = Batcher(self._commit_units, self._writer.close)
+        self._all_readers: list[sqlite3.Connection] = []
+        self._closed = False
+        self._connection = open_writer(path, connect)
+        self._log = LogWriter(
+            self._connection, notary=self._notary, vault_id=vault_id, build=build
+        )
+        self._writer = Writer(
+            self._connection, log=self._log, notary=self._notary, scopes=self._scopes
+        )
+        self._batcher = Batcher(self._writer.commit)
 
     @classmethod
     def open(
@@ -77,7 +88,7 @@ class SqliteStorage:
         vault_id: str,
         build: str,
         connect: Connect | None = None,
-    ) -> "SqliteStorage":
+    ) -> Self:
         """Opens the database, creating or migrating it, and locks it.
 
         Args:
@@ -88,26 +99,27 @@ class SqliteStorage:
             connect: Makes a connection; tests pass one that loses unsynced writes.
 
         Raises:
-            StorageUnavailable: Another process has it, or it is not safe to write to.
+            StorageUnavailable: Another process has it, it cannot be opened, or it is
+                not safe to write to.
         """
-        lock = _lock(path)
+        lock = WriterLock(path)
         try:
-            path.touch(mode=0o600)
+            create_file(path)
             migrate(path)
-            storage = cls(
+            return cls(
                 path,
                 signer=signer,
                 vault_id=vault_id,
                 build=build,
                 connect=connect or connect_sqlite,
+                lock=lock,
             )
         except (sqlite3.Error, OSError) as error:
-            os.close(lock)
+            lock.release()
             raise StorageUnavailable from error
-        storage._lock = lock
-        return storage
-
-    _lock: int
+        except StorageUnavailable:
+            lock.release()
+            raise
 
     async def commit(self, merchant: MerchantId, work: Callable[[SqliteUnit], T]) -> T:
         """See Storage.commit."""
@@ -119,26 +131,46 @@ class SqliteStorage:
         return self.read_now(merchant, query)
 
     def read_now(self, merchant: MerchantId, query: Callable[[SqliteUnit], T]) -> T:
-        """Reads without waiting; ``read`` for code that has no event loop."""
-        connection = self._reader()
-        try:
-            with _snapshot(connection):
-                identity = self._identity(connection, merchant)
-                return query(SqliteUnit(connection, identity, None))
-        except sqlite3.Error as error:
-            raise StorageUnavailable from error
-
-    def stored_log(self, merchant: MerchantId) -> StoredLog:
-        """Returns the merchant's committed log.
+        """Reads in one snapshot; ``read`` for code that has no event loop.
 
         Raises:
-            MerchantNotFound: It has none.
+            StorageUnavailable: The database did not answer.
+            InvariantBroken: The query tried to write.
         """
         connection = self._reader()
-        identity = self._identity(connection, merchant)
-        if identity.merchant_id == _NO_ROW:
+        # Before the snapshot begins: what is published by now, the snapshot has.
+        published = self._log.published(merchant)
+        try:
+            connection.execute("BEGIN")
+            try:
+                scope = self._find_scope(connection, merchant)
+                log = ReadingLog(
+                    connection,
+                    scope,
+                    published=published,
+                    vault_id=self._vault_id,
+                    notary=self._notary,
+                )
+                return query(SqliteUnit(connection, scope, log))
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            seen = translate(error)
+            raise (seen or InvariantBroken()) from error
+
+    def stored_log(self, merchant: MerchantId) -> StoredLog:
+        """Returns the merchant's committed log, to be read on this thread.
+
+        Raises:
+            MerchantNotFound: There is no such merchant.
+        """
+        connection = self._reader()
+        scope = self._find_scope(connection, merchant)
+        if not scope.row:
             raise MerchantNotFound
-        return StoredLog(connection, identity)
+        origin = origin_of(self._vault_id, merchant, scope.log_generation)
+        return StoredLog(connection, scope, origin=origin, notary=self._notary)
 
     async def unsettled(
         self, now: datetime, limit: int
@@ -153,178 +185,60 @@ class SqliteStorage:
         """Moves the write-ahead log into the database and empties it.
 
         With ``secure_delete`` on, erased bytes are then in no file of the database.
+
+        Raises:
+            StorageUnavailable: Somebody read all the time: the bytes may still be in
+                the log. Ask again.
         """
-        connection = self._connect(self._path)
+        for _ in range(_PURGE_TRIES):
+            if await self._batcher.run_between_commits(self._checkpoint):
+                return
+            await asyncio.sleep(_PURGE_PAUSE_SECONDS)
+        raise StorageUnavailable
+
+    def _checkpoint(self) -> bool:
+        """Empties the write-ahead log, without holding commits up for readers."""
+        connection = self._connection
         try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+            connection.execute("PRAGMA busy_timeout=0").fetchall()
+            try:
+                checkpoint = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy, *_ = checkpoint.fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={patience}").fetchall()
         except sqlite3.Error as error:
             raise StorageUnavailable from error
-        finally:
-            connection.close()
+        return not is_busy
 
     async def close(self) -> None:
         """Commits what is queued, then lets go of the database."""
         await self._batcher.close()
+        if self._closed:
+            return
+        self._closed = True
         for connection in self._all_readers:
             connection.close()
-        self._all_readers.clear()
-        os.close(self._lock)
+        # The last to close, so that it moves the write-ahead log into the database.
+        self._connection.close()
+        self._lock.release()
 
-    # On the storage thread
+    def _find_scope(
+        self, connection: sqlite3.Connection, merchant: MerchantId
+    ) -> Scope:
+        scope = self._scopes.get(merchant)
+        if scope is None:
+            scope = find_scope(connection, merchant)
+            if scope.row:
+                self._scopes[merchant] = scope
+        return scope
 
-    def _commit_units(self, units: Sequence[QueuedUnit]) -> None:
-        """Runs the units in one transaction, each in its own savepoint."""
-        connection = self._writer
-        logs: dict[MerchantId, OpenLog] = {}
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for unit in units:
-                self._run_unit(connection, unit, logs)
-            for log in logs.values():
-                if log.entries:
-                    log.save_head(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            self._frontiers.clear()
-            raise
-        for merchant, log in logs.items():
-            self._frontiers[merchant] = log.frontier
-            log.publish()
-
-    def _run_unit(
-        self,
-        connection: Connection,
-        unit: QueuedUnit,
-        logs: dict[MerchantId, OpenLog],
-    ) -> None:
-        log = logs.get(unit.merchant)
-        if log is None:
-            log = logs[unit.merchant] = self._open_log(connection, unit.merchant)
-        mark = log.mark()
-        connection.execute("SAVEPOINT unit")
-        try:
-            unit.value = unit.work(SqliteUnit(connection, log.identity, log))
-        except Exception as error:
-            log.go_back(mark)
-            if not connection.in_transaction:
-                # SQLite gave up the whole transaction (disk full, I/O error).
-                raise
-            connection.execute("ROLLBACK TO unit")
-            connection.execute("RELEASE unit")
-            unit.error = _translate(error)
-            return
-        connection.execute("RELEASE unit")
-        if log.identity.merchant_id == _NO_ROW:
-            # The unit may have created its merchant; look again next time.
-            del logs[unit.merchant]
-
-    def _open_log(self, connection: Connection, merchant: MerchantId) -> OpenLog:
-        identity = self._identity(connection, merchant)
-        frontier = self._frontiers.get(merchant)
-        if frontier is None:
-            frontier = EMPTY
-            if identity.merchant_id != _NO_ROW:
-                frontier = StoredLog(connection, identity).frontier()
-        return OpenLog(identity, frontier, frontier)
-
-    # Shared
-
-    def _identity(self, connection: Connection, merchant: MerchantId) -> LogIdentity:
-        """Returns the merchant's row ids; of an unknown one, an id that no row has."""
-        known = self._identities.get(merchant)
-        if known is not None:
-            return known
-        row = connection.execute(_FIND_MERCHANT, (merchant,)).fetchone()
-        merchant_id, generation = row or (_NO_ROW, 1)
-        identity = LogIdentity(
-            merchant_id=merchant_id,
-            merchant=merchant,
-            generation=generation,
-            origin=origin_of(self._vault_id, merchant, generation),
-            signer=self._signer,
-            build=self._build,
-        )
-        if row is not None:
-            self._identities[merchant] = identity
-        return identity
-
-    def _reader(self) -> Connection:
-        connection: Connection | None = getattr(self._readers, "connection", None)
+    def _reader(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StorageUnavailable
+        connection: Any = getattr(self._readers, "connection", None)
         if connection is None:
-            connection = self._connect(self._path)
-            connection.execute("PRAGMA query_only = ON").fetchall()
+            connection = open_reader(self._path, self._connect)
             self._readers.connection = connection
             self._all_readers.append(connection)
-        return connection
-
-
-def connect_sqlite(path: Path) -> Connection:
-    """Opens a connection and refuses settings under which a write could be lost.
-
-    Raises:
-        StorageUnavailable: SQLite did not take a setting.
-    """
-    connection = sqlite3.connect(
-        path,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=_BUSY_MILLISECONDS / 1000,
-        cached_statements=512,
-    )
-    apply_settings(connection)
-    return connection
-
-
-def apply_settings(connection: Connection) -> None:
-    """Sets what durability and erasure need, and checks that SQLite took it."""
-    for name, value, expected in (
-        ("journal_mode", "WAL", "wal"),
-        ("synchronous", "FULL", 2),
-        ("secure_delete", "ON", 1),
-        ("foreign_keys", "ON", 1),
-        ("temp_store", "MEMORY", 2),
-    ):
-        connection.execute(f"PRAGMA {name} = {value}").fetchall()
-        row = connection.execute(f"PRAGMA {name}").fetchone()
-        if row is None or row[0] != expected:
-            connection.close()
-            raise StorageUnavailable(metadata={"setting": name})
-
-
-def _lock(path: Path) -> int:
-    """Takes the writer's lock, or refuses."""
-    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise StorageUnavailable(
-            metadata={"database": "another process has it open"}
-        ) from error
-    return lock
-
-
-@contextmanager
-def _snapshot(connection: Connection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("COMMIT")
-
-
-def _translate(error: Exception) -> Exception:
-    """Returns the error that a unit's caller may see."""
-    if isinstance(error, GatewayError):
-        return error
-    if isinstance(error, sqlite3.IntegrityError):
-        broken: Exception = InvariantBroken()
-    elif isinstance(error, sqlite3.Error):
-        broken = StorageUnavailable()
-    else:
-        return error
-    broken.__cause__ = error
-    return broken
+        return connection  # type: ignore[no-any-return]

@@ -8,18 +8,15 @@ from pathlib import Path
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
 from gateway.errors import MerchantNotFound
-from gateway.storage.log_store import LogIdentity, StoredLog
+from gateway.storage.log_store import StoredLog
+from gateway.storage.log_writer import Notary
+from gateway.storage.merchant_store import find_scope
 from gateway.words.identifiers import MerchantId
 
 
 @contextmanager
 def open_stored_log(
-    path: Path,
-    merchant: MerchantId,
-    *,
-    signer: CheckpointSigner,
-    vault_id: str,
-    build: str,
+    path: Path, merchant: MerchantId, *, signer: CheckpointSigner, vault_id: str
 ) -> Iterator[StoredLog]:
     """Opens the log in one snapshot that does not move while it is read.
 
@@ -30,18 +27,8 @@ def open_stored_log(
     address = f"{path.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as reader:
         reader.execute("BEGIN")
-        row = reader.execute(
-            "SELECT id, log_generation FROM merchants WHERE name = ?", (merchant,)
-        ).fetchone()
-        if row is None:
+        scope = find_scope(reader, merchant)
+        if not scope.row:
             raise MerchantNotFound
-        merchant_id, generation = row
-        identity = LogIdentity(
-            merchant_id=merchant_id,
-            merchant=merchant,
-            generation=generation,
-            origin=origin_of(vault_id, merchant, generation),
-            signer=signer,
-            build=build,
-        )
-        yield StoredLog(reader, identity)
+        origin = origin_of(vault_id, merchant, scope.log_generation)
+        yield StoredLog(reader, scope, origin=origin, notary=Notary(signer))

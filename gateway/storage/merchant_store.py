@@ -1,88 +1,141 @@
-"""The unit's own merchant and its processor accounts. See merchants/ports.py."""
+"""The unit's own merchant and its processor accounts."""
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import MerchantNotFound
-from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
-from gateway.storage.log_store import LogIdentity
-from gateway.storage.rows import Connection, moment, to_milliseconds
-from gateway.words.identifiers import ProcessorAccountId
-from gateway.words.lifecycles import MerchantState
+from sqlalchemy import bindparam, select
 
-_GET: Final = (
-    "SELECT name, state, policy_version, log_generation, created_at FROM merchants "
-    "WHERE id = ?"
+from gateway.errors import InvariantBroken, MerchantNotFound, StateConflict
+from gateway.merchants.ports import Merchant, ProcessorAccount
+from gateway.storage.codes import (
+    ENVIRONMENTS,
+    MERCHANT_STATES,
+    read_time,
+    store_time,
 )
-_ADD: Final = (
-    "INSERT INTO merchants (name, state, policy_version, log_generation, created_at) "
-    "VALUES (?, ?, ?, ?, ?)"
+from gateway.storage.log_rows import Scope
+from gateway.storage.statements import insert_into, sql
+from gateway.storage.tables import merchants, processor_accounts, scopes
+from gateway.words.identifiers import GATEWAY, MerchantId, ProcessorAccountId
+
+_SELECT_SCOPE: Final = sql(
+    select(scopes.c.scope, scopes.c.log_generation).where(
+        scopes.c.merchant == bindparam("merchant")
+    )
 )
-_ACCOUNTS: Final = (
-    "SELECT account, processor, environment, external_account, created_at "
-    "FROM processor_accounts WHERE merchant_id = (SELECT id FROM merchants WHERE "
-    "name = ?) ORDER BY created_at, account"
+_INSERT_SCOPE: Final = insert_into(scopes)
+_SELECT_MERCHANT: Final = sql(
+    select(
+        merchants.c.state,
+        merchants.c.policy_version,
+        merchants.c.created_at,
+        scopes.c.log_generation,
+    )
+    .join(scopes, scopes.c.scope == merchants.c.scope)
+    .where(merchants.c.scope == bindparam("scope"))
 )
-_ADD_ACCOUNT: Final = (
-    "INSERT INTO processor_accounts VALUES ((SELECT id FROM merchants WHERE name = ?), "
-    "?, ?, ?, ?, ?)"
+_INSERT_MERCHANT: Final = insert_into(merchants)
+_SELECT_ACCOUNTS: Final = sql(
+    select(
+        processor_accounts.c.name,
+        processor_accounts.c.processor,
+        processor_accounts.c.environment,
+        processor_accounts.c.external_account,
+        processor_accounts.c.created_at,
+    )
+    .where(processor_accounts.c.scope == bindparam("scope"))
+    .order_by(processor_accounts.c.created_at, processor_accounts.c.account)
 )
+_INSERT_ACCOUNT: Final = insert_into(processor_accounts)
+
+
+def find_scope(connection: sqlite3.Connection, merchant: MerchantId) -> Scope:
+    """Returns the merchant's scope; its ``row`` is 0 if there is no such merchant."""
+    row = connection.execute(_SELECT_SCOPE, {"merchant": merchant}).fetchone()
+    return Scope(merchant) if row is None else Scope(merchant, *row)
 
 
 class SqliteMerchantStore:
-    """See MerchantStore."""
+    """See gateway.merchants.ports.MerchantStore."""
 
-    def __init__(self, connection: Connection, identity: LogIdentity) -> None:
+    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
         self._connection = connection
-        self._identity = identity
+        self._scope = scope
 
     def get(self) -> Merchant:
         """See MerchantStore.get."""
-        row = self._connection.execute(_GET, (self._identity.merchant_id,)).fetchone()
+        row = self._connection.execute(
+            _SELECT_MERCHANT, {"scope": self._scope.row}
+        ).fetchone()
         if row is None:
             raise MerchantNotFound
-        _, state, policy_version, generation, created_at = row
+        state, policy_version, created_at, log_generation = row
         return Merchant(
-            merchant_id=self._identity.merchant,
-            state=MerchantState(state),
+            merchant_id=self._scope.merchant,
+            state=MERCHANT_STATES.word(state),
             policy_version=policy_version,
-            created_at=moment(created_at),
-            log_generation=generation,
+            created_at=read_time(created_at),
+            log_generation=log_generation,
         )
 
     def add(self, merchant: Merchant) -> None:
-        """See MerchantStore.add."""
-        values = (
-            self._identity.merchant,
-            merchant.state.value,
-            merchant.policy_version,
-            merchant.log_generation,
-            to_milliseconds(merchant.created_at),
+        """See MerchantStore.add.
+
+        Raises:
+            StateConflict: It exists.
+            InvariantBroken: Not the merchant of this unit.
+        """
+        scope = self._scope
+        if merchant.merchant_id != scope.merchant or scope.merchant == GATEWAY:
+            raise InvariantBroken
+        if scope.row:
+            raise StateConflict
+        row = {"merchant": scope.merchant, "log_generation": merchant.log_generation}
+        number = self._connection.execute(_INSERT_SCOPE, row).lastrowid
+        if number is None:
+            raise InvariantBroken
+        scope.row, scope.log_generation = number, merchant.log_generation
+        self._connection.execute(
+            _INSERT_MERCHANT,
+            {
+                "scope": scope.row,
+                "state": MERCHANT_STATES.code(merchant.state),
+                "policy_version": merchant.policy_version,
+                "created_at": store_time(merchant.created_at),
+            },
         )
-        self._connection.execute(_ADD, values)
 
     def accounts(self) -> Sequence[ProcessorAccount]:
         """See MerchantStore.accounts."""
-        rows = self._connection.execute(_ACCOUNTS, (self._identity.merchant,))
+        rows = self._connection.execute(_SELECT_ACCOUNTS, {"scope": self._scope.row})
         return [
             ProcessorAccount(
-                account_id=ProcessorAccountId(account),
+                account_id=ProcessorAccountId(name),
                 processor=processor,
-                environment=Environment(environment),
-                external_account=external,
-                created_at=moment(created_at),
+                environment=ENVIRONMENTS.word(environment),
+                external_account=external_account,
+                created_at=read_time(created_at),
             )
-            for account, processor, environment, external, created_at in rows.fetchall()
+            for name, processor, environment, external_account, created_at in rows
         ]
 
     def add_account(self, account: ProcessorAccount) -> None:
-        """See MerchantStore.add_account."""
-        values = (
-            self._identity.merchant,
-            account.account_id,
-            account.processor,
-            account.environment.value,
-            account.external_account,
-            to_milliseconds(account.created_at),
+        """See MerchantStore.add_account.
+
+        Raises:
+            StateConflict: The merchant has an account with this id.
+        """
+        if any(known.account_id == account.account_id for known in self.accounts()):
+            raise StateConflict
+        self._connection.execute(
+            _INSERT_ACCOUNT,
+            {
+                "scope": self._scope.row,
+                "name": account.account_id,
+                "processor": account.processor,
+                "environment": ENVIRONMENTS.code(account.environment),
+                "external_account": account.external_account,
+                "created_at": store_time(account.created_at),
+            },
         )
-        self._connection.execute(_ADD_ACCOUNT, values)

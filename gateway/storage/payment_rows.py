@@ -1,44 +1,33 @@
 """Between payments, moves and their rows."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.payments.payment import (
-    Lease,
-    Move,
-    MoveKind,
-    MoveStatus,
-    Payment,
-    PaymentState,
-    Step,
-)
-from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
-from gateway.storage.rows import Row, from_milliseconds, moment, to_milliseconds
-from gateway.words.identifiers import (
-    CardTokenName,
-    PaymentName,
-    ProcessorAccountId,
-    RequestId,
-)
-from gateway.words.money import Money
-from gateway.words.purposes import Purpose
+from sqlalchemy import ColumnElement
 
-PAYMENT_COLUMNS: Final = (
+from gateway.payments.payment import Lease, Move, Payment
+from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
+from gateway.storage.codes import (
+    MOVE_KINDS,
+    MOVE_STATUSES,
+    PAYMENT_STATES,
+    PURPOSES,
+    STEPS,
+    read_optional_time,
+    read_request_id,
+    read_time,
+    store_optional_time,
+    store_request_id,
+    store_time,
+)
+from gateway.storage.tables import cards, moves, payments, processor_accounts
+from gateway.words.money import Money
+
+# What is stored as it is, under the name it has in Payment.
+_PLAIN: Final = (
     "name",
-    "request_id",
-    "state",
-    "step",
-    "amount",
-    "currency",
-    "card",
-    "purpose",
-    "capture_automatically",
-    "account",
     "caller",
-    "created_at",
-    "updated_at",
-    "lease_instance",
-    "lease_until",
     "authorized",
     "capturable",
     "captured",
@@ -47,190 +36,175 @@ PAYMENT_COLUMNS: Final = (
     "charge_once_key",
     "processor_object",
     "customer",
-    "capture_before",
-    "decline",
     "failure_reason",
     "redirect_url",
     "merchant_reference",
     "description",
     "statement_descriptor_suffix",
     "return_url",
-    "metadata",
     "network_transaction_id",
     "absent_inquiries",
-    "next_check_at",
 )
-MOVE_COLUMNS: Final = (
-    "name",
-    "kind",
-    "payment",
+_CODED: Final = (
     "request_id",
-    "status",
-    "amount",
+    "state",
+    "step",
+    "minor_units",
     "currency",
-    "caller",
+    "purpose",
+    "capture_automatically",
     "created_at",
     "updated_at",
     "lease_instance",
     "lease_until",
-    "processor_object",
-    "failure_reason",
-    "reason",
+    "capture_before",
+    "decline",
+    "metadata",
+    "next_check_at",
+)
+_MOVE_PLAIN: Final = ("name", "caller", "processor_object", "failure_reason", "reason")
+_MOVE_CODED: Final = (
+    "kind",
+    "request_id",
+    "status",
+    "minor_units",
+    "currency",
+    "created_at",
+    "updated_at",
+    "lease_instance",
+    "lease_until",
     "next_check_at",
 )
 
+# The columns of a payment's own row, and what a query for payments selects.
+PAYMENT_COLUMNS: Final = [payments.c[name] for name in (*_PLAIN, *_CODED)]
+PAYMENT_RESULT: Final[list[ColumnElement[Any]]] = [
+    *PAYMENT_COLUMNS,
+    cards.c.token.label("card_token"),
+    processor_accounts.c.name.label("account_name"),
+]
+MOVE_COLUMNS: Final = [moves.c[name] for name in (*_MOVE_PLAIN, *_MOVE_CODED)]
+MOVE_RESULT: Final[list[ColumnElement[Any]]] = [
+    *MOVE_COLUMNS,
+    payments.c.name.label("payment_name"),
+]
+_PAYMENT_NAMES: Final = [column.name for column in PAYMENT_RESULT]
+_MOVE_NAMES: Final = [column.name for column in MOVE_RESULT]
 
-def payment_values(payment: Payment) -> dict[str, Any]:
-    """Returns the payment's columns."""
-    lease = payment.lease
+
+def payment_values(payment: Payment) -> dict[str, object]:
+    """Returns the payment's columns by name."""
     return {
-        "name": payment.name,
-        "request_id": payment.request_id,
-        "state": payment.state.value,
-        "step": payment.step.value,
-        "amount": payment.amount.minor_units,
+        **{name: getattr(payment, name) for name in _PLAIN},
+        **_lease_values(payment.lease),
+        "request_id": store_request_id(payment.request_id),
+        "state": PAYMENT_STATES.code(payment.state),
+        "step": STEPS.code(payment.step),
+        "minor_units": payment.amount.minor_units,
         "currency": payment.amount.currency,
-        "card": payment.card,
-        "purpose": payment.purpose.value,
+        "purpose": PURPOSES.code(payment.purpose),
         "capture_automatically": int(payment.capture_automatically),
-        "account": payment.account_id,
-        "caller": payment.caller,
-        "created_at": to_milliseconds(payment.created_at),
-        "updated_at": to_milliseconds(payment.updated_at),
-        "lease_instance": lease and lease.instance,
-        "lease_until": lease and to_milliseconds(lease.until),
-        "authorized": payment.authorized,
-        "capturable": payment.capturable,
-        "captured": payment.captured,
-        "refunded": payment.refunded,
-        "refund_pending": payment.refund_pending,
-        "charge_once_key": payment.charge_once_key,
-        "processor_object": payment.processor_object,
-        "customer": payment.customer,
-        "capture_before": to_milliseconds(payment.capture_before),
-        "decline": _show_decline(payment.decline),
-        "failure_reason": payment.failure_reason,
-        "redirect_url": payment.redirect_url,
-        "merchant_reference": payment.merchant_reference,
-        "description": payment.description,
-        "statement_descriptor_suffix": payment.statement_descriptor_suffix,
-        "return_url": payment.return_url,
-        "metadata": json.dumps(dict(payment.metadata)) if payment.metadata else "",
-        "network_transaction_id": payment.network_transaction_id,
-        "absent_inquiries": payment.absent_inquiries,
-        "next_check_at": to_milliseconds(payment.next_check_at),
+        "created_at": store_time(payment.created_at),
+        "updated_at": store_time(payment.updated_at),
+        "capture_before": store_optional_time(payment.capture_before),
+        "decline": _store_decline(payment.decline),
+        "metadata": _store_map(payment.metadata),
+        "next_check_at": store_optional_time(payment.next_check_at),
     }
 
 
-def read_payment(row: Row) -> Payment:
-    """Returns the payment of a row of PAYMENT_COLUMNS."""
-    of = dict(zip(PAYMENT_COLUMNS, row, strict=True))
+def read_payment(row: tuple[Any, ...]) -> Payment:
+    """Returns the payment of a row of PAYMENT_RESULT."""
+    of = dict(zip(_PAYMENT_NAMES, row, strict=True))
     return Payment(
-        name=PaymentName(of["name"]),
-        request_id=RequestId(of["request_id"]),
-        state=PaymentState(of["state"]),
-        step=Step(of["step"]),
-        amount=Money(of["amount"], of["currency"]),
-        card=CardTokenName(of["card"]),
-        purpose=Purpose(of["purpose"]),
+        **{name: of[name] for name in _PLAIN},
+        request_id=read_request_id(of["request_id"]),
+        state=PAYMENT_STATES.word(of["state"]),
+        step=STEPS.word(of["step"]),
+        amount=Money(of["minor_units"], of["currency"]),
+        card=of["card_token"],
+        purpose=PURPOSES.word(of["purpose"]),
         capture_automatically=bool(of["capture_automatically"]),
-        account_id=ProcessorAccountId(of["account"]),
-        caller=of["caller"],
-        created_at=moment(of["created_at"]),
-        updated_at=moment(of["updated_at"]),
-        lease=_read_lease(of["lease_instance"], of["lease_until"]),
-        authorized=of["authorized"],
-        capturable=of["capturable"],
-        captured=of["captured"],
-        refunded=of["refunded"],
-        refund_pending=of["refund_pending"],
-        charge_once_key=of["charge_once_key"],
-        processor_object=of["processor_object"],
-        customer=of["customer"],
-        capture_before=from_milliseconds(of["capture_before"]),
+        account_id=of["account_name"],
+        created_at=read_time(of["created_at"]),
+        updated_at=read_time(of["updated_at"]),
+        lease=_read_lease(of),
+        capture_before=read_optional_time(of["capture_before"]),
         decline=_read_decline(of["decline"]),
-        failure_reason=of["failure_reason"],
-        redirect_url=of["redirect_url"],
-        merchant_reference=of["merchant_reference"],
-        description=of["description"],
-        statement_descriptor_suffix=of["statement_descriptor_suffix"],
-        return_url=of["return_url"],
-        metadata=json.loads(of["metadata"]) if of["metadata"] else {},
-        network_transaction_id=of["network_transaction_id"],
-        absent_inquiries=of["absent_inquiries"],
-        next_check_at=from_milliseconds(of["next_check_at"]),
+        metadata=json.loads(of["metadata"]),
+        next_check_at=read_optional_time(of["next_check_at"]),
     )
 
 
-def move_values(move: Move) -> dict[str, Any]:
-    """Returns the columns of a capture, cancel or refund."""
-    lease = move.lease
+def move_values(move: Move) -> dict[str, object]:
+    """Returns the columns of a capture, cancel or refund by name."""
     return {
-        "name": move.name,
-        "kind": move.kind.value,
-        "payment": move.payment,
-        "request_id": move.request_id,
-        "status": move.status.value,
-        "amount": move.amount.minor_units,
+        **{name: getattr(move, name) for name in _MOVE_PLAIN},
+        **_lease_values(move.lease),
+        "kind": MOVE_KINDS.code(move.kind),
+        "request_id": store_request_id(move.request_id),
+        "status": MOVE_STATUSES.code(move.status),
+        "minor_units": move.amount.minor_units,
         "currency": move.amount.currency,
-        "caller": move.caller,
-        "created_at": to_milliseconds(move.created_at),
-        "updated_at": to_milliseconds(move.updated_at),
-        "lease_instance": lease and lease.instance,
-        "lease_until": lease and to_milliseconds(lease.until),
-        "processor_object": move.processor_object,
-        "failure_reason": move.failure_reason,
-        "reason": move.reason,
-        "next_check_at": to_milliseconds(move.next_check_at),
+        "created_at": store_time(move.created_at),
+        "updated_at": store_time(move.updated_at),
+        "next_check_at": store_optional_time(move.next_check_at),
     }
 
 
-def read_move(row: Row) -> Move:
-    """Returns the capture, cancel or refund of a row of MOVE_COLUMNS."""
-    of = dict(zip(MOVE_COLUMNS, row, strict=True))
+def read_move(row: tuple[Any, ...]) -> Move:
+    """Returns the capture, cancel or refund of a row of MOVE_RESULT."""
+    of = dict(zip(_MOVE_NAMES, row, strict=True))
     return Move(
-        name=of["name"],
-        kind=MoveKind(of["kind"]),
-        payment=PaymentName(of["payment"]),
-        request_id=RequestId(of["request_id"]),
-        status=MoveStatus(of["status"]),
-        amount=Money(of["amount"], of["currency"]),
-        caller=of["caller"],
-        created_at=moment(of["created_at"]),
-        updated_at=moment(of["updated_at"]),
-        lease=_read_lease(of["lease_instance"], of["lease_until"]),
-        processor_object=of["processor_object"],
-        failure_reason=of["failure_reason"],
-        reason=of["reason"],
-        next_check_at=from_milliseconds(of["next_check_at"]),
+        **{name: of[name] for name in _MOVE_PLAIN},
+        kind=MOVE_KINDS.word(of["kind"]),
+        payment=of["payment_name"],
+        request_id=read_request_id(of["request_id"]),
+        status=MOVE_STATUSES.word(of["status"]),
+        amount=Money(of["minor_units"], of["currency"]),
+        created_at=read_time(of["created_at"]),
+        updated_at=read_time(of["updated_at"]),
+        lease=_read_lease(of),
+        next_check_at=read_optional_time(of["next_check_at"]),
     )
 
 
-def _read_lease(instance: str | None, until: int | None) -> Lease | None:
-    if instance is None or until is None:
+def _lease_values(lease: Lease | None) -> dict[str, object]:
+    if lease is None:
+        return {"lease_instance": None, "lease_until": None}
+    return {"lease_instance": lease.instance, "lease_until": store_time(lease.until)}
+
+
+def _read_lease(of: Mapping[str, Any]) -> Lease | None:
+    if of["lease_until"] is None:
         return None
-    return Lease(instance=instance, until=moment(until))
+    return Lease(instance=of["lease_instance"], until=read_time(of["lease_until"]))
 
 
-def _show_decline(decline: Decline | None) -> str | None:
+def _store_map(values: Mapping[str, str]) -> str:
+    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def _store_decline(decline: Decline | None) -> str | None:
     if decline is None:
         return None
-    parts = (
-        decline.reason,
-        decline.decline_class,
-        decline.retry,
-        decline.processor_code,
+    return _store_map(
+        {
+            "reason": decline.reason,
+            "class": decline.decline_class,
+            "retry": decline.retry,
+            "code": decline.processor_code,
+        }
     )
-    return json.dumps(parts)
 
 
-def _read_decline(text: str | None) -> Decline | None:
-    if text is None:
+def _read_decline(stored: str | None) -> Decline | None:
+    if stored is None:
         return None
-    reason, decline_class, retry, code = json.loads(text)
+    of = json.loads(stored)
     return Decline(
-        reason=reason,
-        decline_class=DeclineClass(decline_class),
-        retry=RetryAdvice(retry),
-        processor_code=code,
+        reason=of["reason"],
+        decline_class=DeclineClass(of["class"]),
+        retry=RetryAdvice(of["retry"]),
+        processor_code=of["code"],
     )

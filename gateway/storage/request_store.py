@@ -1,33 +1,53 @@
-"""Request records. See idempotency/ports.py."""
+"""What each request id made, per merchant and RPC."""
 
+import sqlite3
 from typing import Final
-from uuid import UUID
 
+from sqlalchemy import bindparam, select, update
+
+from gateway.errors import InvariantBroken
 from gateway.idempotency.ports import RequestRecord
-from gateway.storage.rows import Connection, moment, to_milliseconds
+from gateway.storage.codes import read_time, store_request_id, store_time
+from gateway.storage.log_rows import Scope
+from gateway.storage.statements import constant, insert_into, sql
+from gateway.storage.tables import request_records
 from gateway.words.identifiers import RequestId
 
-_WHERE: Final = " WHERE merchant_id = ? AND rpc = ? AND request_id = ?"
-_FIND: Final = (
-    "SELECT digest, resource, entry_index, created_at, mismatches FROM request_records"
-    + _WHERE
+_KEY: Final = (
+    request_records.c.scope == bindparam("scope"),
+    request_records.c.request_id == bindparam("request_id"),
+    request_records.c.rpc == bindparam("rpc"),
 )
-_ADD: Final = "INSERT INTO request_records VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_SET_ENTRY: Final = "UPDATE request_records SET entry_index = ?" + _WHERE
-_COUNT: Final = "UPDATE request_records SET mismatches = mismatches + 1" + _WHERE
+_SELECT: Final = sql(
+    select(
+        request_records.c.digest,
+        request_records.c.resource,
+        request_records.c.entry_index,
+        request_records.c.created_at,
+        request_records.c.mismatches,
+    ).where(*_KEY)
+)
+_INSERT: Final = insert_into(request_records)
+_SET_ENTRY: Final = sql(
+    update(request_records).where(*_KEY).values(entry_index=bindparam("entry_index"))
+)
+_COUNT_MISMATCH: Final = sql(
+    update(request_records)
+    .where(*_KEY)
+    .values(mismatches=request_records.c.mismatches + constant(1))
+)
 
 
 class SqliteRequestStore:
-    """See RequestStore."""
+    """See gateway.idempotency.ports.RequestStore."""
 
-    def __init__(self, connection: Connection, merchant_id: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
         self._connection = connection
-        self._merchant_id = merchant_id
+        self._scope = scope
 
     def find(self, rpc: str, request_id: RequestId) -> RequestRecord | None:
         """See RequestStore.find."""
-        key = self._key(rpc, request_id)
-        row = self._connection.execute(_FIND, key).fetchone()
+        row = self._connection.execute(_SELECT, self._key(rpc, request_id)).fetchone()
         if row is None:
             return None
         digest, resource, entry_index, created_at, mismatches = row
@@ -37,29 +57,40 @@ class SqliteRequestStore:
             digest=digest,
             resource=resource,
             entry_index=entry_index,
-            created_at=moment(created_at),
+            created_at=read_time(created_at),
             mismatches=mismatches,
         )
 
     def add(self, record: RequestRecord) -> None:
         """See RequestStore.add."""
-        values = (
-            *self._key(record.rpc, record.request_id),
-            record.digest,
-            record.resource,
-            record.entry_index,
-            to_milliseconds(record.created_at),
-            record.mismatches,
+        self._connection.execute(
+            _INSERT,
+            {
+                **self._key(record.rpc, record.request_id),
+                "digest": record.digest,
+                "resource": record.resource,
+                "entry_index": record.entry_index,
+                "created_at": store_time(record.created_at),
+                "mismatches": record.mismatches,
+            },
         )
-        self._connection.execute(_ADD, values)
 
     def set_entry_index(self, rpc: str, request_id: RequestId, index: int) -> None:
         """See RequestStore.set_entry_index."""
-        self._connection.execute(_SET_ENTRY, (index, *self._key(rpc, request_id)))
+        row = {**self._key(rpc, request_id), "entry_index": index}
+        self._update(_SET_ENTRY, row)
 
     def count_mismatch(self, rpc: str, request_id: RequestId) -> None:
         """See RequestStore.count_mismatch."""
-        self._connection.execute(_COUNT, self._key(rpc, request_id))
+        self._update(_COUNT_MISMATCH, self._key(rpc, request_id))
 
-    def _key(self, rpc: str, request_id: RequestId) -> tuple[int, str, bytes]:
-        return self._merchant_id, rpc, UUID(request_id).bytes
+    def _update(self, statement: str, row: dict[str, int | str | bytes]) -> None:
+        if self._connection.execute(statement, row).rowcount != 1:
+            raise InvariantBroken
+
+    def _key(self, rpc: str, request_id: RequestId) -> dict[str, int | str | bytes]:
+        return {
+            "scope": self._scope.row,
+            "request_id": store_request_id(request_id),
+            "rpc": rpc,
+        }

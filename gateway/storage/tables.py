@@ -1,295 +1,333 @@
-"""The tables. Times are milliseconds since 1970 in UTC; amounts are minor units.
+"""The tables, as the newest migration leaves them.
 
-Invariants:
-  * Every row of a merchant carries ``merchant_id``, and every query names it (I9).
-  * What must be erasable (salts, wrapped keys, sealed data) is a column of its own.
+Conventions:
+  * ``scope`` is the number of a merchant, or of the gateway itself. Every query names
+    it (I9).
+  * Words and times are integers (codes.py). Rows of one table refer to rows of another
+    by number; names that callers know are stored once.
+  * WITHOUT ROWID: the key is the table, for small rows that are always found by it.
+  * A column that must be erasable is nullable.
 """
+
+from typing import Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
-    text,
+    UniqueConstraint,
+    func,
 )
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.schema import SchemaItem
 
-metadata = MetaData()
-_DIALECT = sqlite.dialect(paramstyle="named")
+from gateway.payments.payment import MoveStatus, PaymentState
+from gateway.storage.codes import MOVE_STATUSES, PAYMENT_STATES
+from gateway.storage.statements import constant
 
+METADATA: Final = MetaData()
 
-def sql(statement: ClauseElement) -> str:
-    """Compiles a statement once, with ``:name`` parameters."""
-    return str(statement.compile(dialect=_DIALECT))
-
-
-def _merchant(*, primary_key: bool = False) -> Column[int]:
-    return Column(
-        "merchant_id",
-        Integer,
-        ForeignKey("merchants.id"),
-        nullable=False,
-        primary_key=primary_key,
-    )
+# Enough of a fingerprint to tell numbers apart, in an index that stays small.
+FINGERPRINT_PREFIX_BYTES: Final = 8
 
 
-merchants = Table(
+def _integer(name: str, *rules: ForeignKey, optional: bool = False) -> Column[int]:
+    return Column(name, Integer, *rules, nullable=optional)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, Integer, primary_key=True)
+
+
+def _text(name: str, *, optional: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=optional)
+
+
+def _blob(name: str, *, optional: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=optional)
+
+
+def _scope() -> Column[int]:
+    return _integer("scope", ForeignKey("scopes.scope"))
+
+
+def _table(name: str, *parts: SchemaItem, rowid: bool = True) -> Table:
+    return Table(name, METADATA, *parts, sqlite_with_rowid=rowid)
+
+
+scopes: Final = _table(
+    "scopes",
+    _number("scope"),
+    _text("merchant"),
+    _integer("log_generation"),
+    UniqueConstraint("merchant"),
+)
+
+merchants: Final = _table(
     "merchants",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("state", Text, nullable=False),
-    Column("policy_version", Integer, nullable=False),
-    Column("log_generation", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
+    Column("scope", Integer, ForeignKey("scopes.scope"), primary_key=True),
+    _integer("state"),
+    _integer("policy_version"),
+    _integer("created_at"),
 )
 
-processor_accounts = Table(
+processor_accounts: Final = _table(
     "processor_accounts",
-    metadata,
-    _merchant(primary_key=True),
-    Column("account", Text, primary_key=True, nullable=False),
-    Column("processor", Text, nullable=False),
-    Column("environment", Text, nullable=False),
-    Column("external_account", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    sqlite_with_rowid=False,
+    _number("account"),
+    _scope(),
+    _text("name"),
+    _text("processor"),
+    _integer("environment"),
+    _text("external_account"),
+    _integer("created_at"),
+    UniqueConstraint("scope", "name"),
 )
 
-callers = Table(
+callers: Final = _table(
     "callers",
-    metadata,
-    Column("spiffe_id", Text, primary_key=True, nullable=False),
-    Column("roles", Text, nullable=False),
-    Column("merchants", Text),
-    sqlite_with_rowid=False,
+    _text("spiffe_id"),
+    _text("roles"),
+    _text("merchants", optional=True),
+    _integer("enabled"),
+    PrimaryKeyConstraint("spiffe_id"),
+    rowid=False,
 )
 
-request_records = Table(
+request_records: Final = _table(
     "request_records",
-    metadata,
-    _merchant(primary_key=True),
-    Column("rpc", Text, primary_key=True, nullable=False),
-    Column("request_id", LargeBinary, primary_key=True, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("entry_index", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("mismatches", Integer, nullable=False),
-    sqlite_with_rowid=False,
+    _scope(),
+    _blob("request_id"),
+    _text("rpc"),
+    _blob("digest"),
+    _text("resource"),
+    _integer("entry_index"),
+    _integer("created_at"),
+    _integer("mismatches"),
+    PrimaryKeyConstraint("scope", "request_id", "rpc"),
+    rowid=False,
 )
 
-log_heads = Table(
-    "log_heads",
-    metadata,
-    _merchant(primary_key=True),
-    Column("generation", Integer, primary_key=True, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("frontier", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-log_entries = Table(
-    "log_entries",
-    metadata,
-    _merchant(primary_key=True),
-    Column("generation", Integer, primary_key=True, nullable=False),
-    Column("position", Integer, primary_key=True, nullable=False),
-    Column("leaf", LargeBinary, nullable=False),
-    Column("card_id", Integer),
-    Column("card_salt", LargeBinary),
-    Column("object_salt", LargeBinary),
-    Index(
-        "log_entries_of_card",
-        "card_id",
-        sqlite_where=text("card_id IS NOT NULL"),
-    ),
-    sqlite_with_rowid=False,
-)
-
-# Level 0 is not stored: a leaf's hash is computed from the leaf.
-log_nodes = Table(
-    "log_nodes",
-    metadata,
-    _merchant(primary_key=True),
-    Column("generation", Integer, primary_key=True, nullable=False),
-    Column("level", Integer, primary_key=True, nullable=False),
-    Column("position", Integer, primary_key=True, nullable=False),
-    Column("hash", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-wrapping_keys = Table(
+wrapping_keys: Final = _table(
     "wrapping_keys",
-    metadata,
-    _merchant(primary_key=True),
-    Column("key_id", Text, primary_key=True, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("epoch", Text, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Index("wrapping_keys_one", "merchant_id", "purpose", "epoch", unique=True),
-    sqlite_with_rowid=False,
+    _number("wrapping_key"),
+    _scope(),
+    _text("key_id"),
+    _integer("purpose"),
+    _text("epoch"),
+    _blob("wrapped"),
+    _integer("created_at"),
+    UniqueConstraint("scope", "key_id"),
 )
 
-cards = Table(
+cards: Final = _table(
     "cards",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    _merchant(),
-    Column("token", Text, nullable=False),
-    Column("customer_reference", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("brand", Text, nullable=False),
-    Column("last_four", Text, nullable=False),
-    Column("expiry_month", Integer),
-    Column("expiry_year", Integer),
-    Column("purposes", Text, nullable=False),
-    Column("agreement_reference", Text, nullable=False),
-    Column("mandate_expires_at", Integer),
-    Column("policy_version", Integer, nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("last_used_at", Integer),
-    Column("erased_at", Integer),
-    Column("sealed", LargeBinary),
-    Column("number_fingerprint", LargeBinary),
-    Column("expiry_fingerprint", LargeBinary),
-    Index("cards_by_token", "merchant_id", "token", unique=True),
+    _number("card"),
+    _scope(),
+    _text("token"),
+    _text("customer_reference"),
+    _integer("state"),
+    _text("brand"),
+    _text("last_four", optional=True),
+    _integer("expiry", optional=True),
+    _integer("purposes"),
+    _text("agreement_reference"),
+    _integer("mandate_expires_at", optional=True),
+    _integer("policy_version"),
+    _integer("generation"),
+    _integer("created_at"),
+    _integer("last_used_at", optional=True),
+    _integer("erased_at", optional=True),
+    _blob("sealed", optional=True),
+    _blob("number_fingerprint", optional=True),
+    _blob("expiry_fingerprint", optional=True),
+    UniqueConstraint("scope", "token"),
 )
 
-card_keys = Table(
-    "card_keys",
-    metadata,
-    Column("card_id", Integer, ForeignKey("cards.id"), primary_key=True),
-    Column("kind", Text, primary_key=True, nullable=False),
-    Column("purpose", Text, primary_key=True, nullable=False),
-    Column("wrapping_key_id", Text, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
+
+def fingerprint_prefix() -> ColumnElement[bytes]:
+    """Returns the indexed part of a card's fingerprint."""
+    length = constant(FINGERPRINT_PREFIX_BYTES)
+    return func.substr(cards.c.number_fingerprint, constant(1), length)
+
+
+# Answers "how many numbers end in these digits" without touching the cards.
+Index(
+    "cards_by_last_four",
+    cards.c.scope,
+    cards.c.last_four,
+    fingerprint_prefix(),
+    sqlite_where=cards.c.number_fingerprint.is_not(None),
 )
 
-card_references = Table(
-    "card_references",
-    metadata,
-    Column("card_id", Integer, ForeignKey("cards.id"), primary_key=True),
-    Column("account", Text, primary_key=True, nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
+data_keys: Final = _table(
+    "data_keys",
+    _integer("card", ForeignKey("cards.card")),
+    _integer("purpose"),
+    _integer("kind"),
+    _integer("wrapping_key", ForeignKey("wrapping_keys.wrapping_key")),
+    _blob("wrapped"),
+    PrimaryKeyConstraint("card", "purpose", "kind"),
+    rowid=False,
 )
 
-payments = Table(
+credential_references: Final = _table(
+    "credential_references",
+    _integer("card", ForeignKey("cards.card")),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _integer("generation"),
+    _blob("sealed"),
+    PrimaryKeyConstraint("card", "account"),
+    rowid=False,
+)
+
+payments: Final = _table(
     "payments",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    _merchant(),
-    Column("name", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("step", Text, nullable=False),
-    Column("amount", Integer, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("card", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("capture_automatically", Integer, nullable=False),
-    Column("account", Text, nullable=False),
-    Column("caller", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
-    Column("lease_instance", Text),
-    Column("lease_until", Integer),
-    Column("authorized", Integer, nullable=False),
-    Column("capturable", Integer, nullable=False),
-    Column("captured", Integer, nullable=False),
-    Column("refunded", Integer, nullable=False),
-    Column("refund_pending", Integer, nullable=False),
-    Column("charge_once_key", Text, nullable=False),
-    Column("processor_object", Text, nullable=False),
-    Column("customer", Text, nullable=False),
-    Column("capture_before", Integer),
-    Column("decline", Text),
-    Column("failure_reason", Text, nullable=False),
-    Column("redirect_url", Text, nullable=False),
-    Column("merchant_reference", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("statement_descriptor_suffix", Text, nullable=False),
-    Column("return_url", Text, nullable=False),
-    Column("metadata", Text, nullable=False),
-    Column("network_transaction_id", Text, nullable=False),
-    Column("absent_inquiries", Integer, nullable=False),
-    Column("next_check_at", Integer),
-    Index("payments_by_name", "merchant_id", "name", unique=True),
-    Index(
-        "payments_by_charge_once_key",
-        "merchant_id",
-        "charge_once_key",
-        sqlite_where=text("charge_once_key <> ''"),
-    ),
-    Index(
-        "payments_by_processor_object",
-        "merchant_id",
-        "processor_object",
-        sqlite_where=text("processor_object <> ''"),
-    ),
-    Index(
-        "payments_unsettled",
-        "next_check_at",
-        sqlite_where=text("state IN ('submitted', 'unknown')"),
-    ),
+    _number("payment"),
+    _scope(),
+    _text("name"),
+    _blob("request_id"),
+    _integer("state"),
+    _integer("step"),
+    _integer("minor_units"),
+    _text("currency"),
+    _integer("card", ForeignKey("cards.card")),
+    _integer("purpose"),
+    _integer("capture_automatically"),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _integer("created_at"),
+    _integer("updated_at"),
+    _text("caller"),
+    _text("lease_instance", optional=True),
+    _integer("lease_until", optional=True),
+    _integer("authorized"),
+    _integer("capturable"),
+    _integer("captured"),
+    _integer("refunded"),
+    _integer("refund_pending"),
+    _text("charge_once_key"),
+    _text("processor_object"),
+    _text("customer"),
+    _integer("capture_before", optional=True),
+    _text("decline", optional=True),
+    _text("failure_reason"),
+    _text("redirect_url"),
+    _text("merchant_reference"),
+    _text("description"),
+    _text("statement_descriptor_suffix"),
+    _text("return_url"),
+    _text("metadata"),
+    _text("network_transaction_id"),
+    _integer("absent_inquiries"),
+    _integer("next_check_at", optional=True),
+    UniqueConstraint("scope", "name"),
+)
+Index(
+    "payments_by_charge_once_key",
+    payments.c.scope,
+    payments.c.charge_once_key,
+    sqlite_where=payments.c.charge_once_key != constant(""),
+)
+Index(
+    "payments_by_processor_object",
+    payments.c.scope,
+    payments.c.processor_object,
+    sqlite_where=payments.c.processor_object != constant(""),
 )
 
-moves = Table(
-    "moves",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    _merchant(),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("payment", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("amount", Integer, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("caller", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
-    Column("lease_instance", Text),
-    Column("lease_until", Integer),
-    Column("processor_object", Text, nullable=False),
-    Column("failure_reason", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("next_check_at", Integer),
-    Index("moves_by_name", "merchant_id", "name", unique=True),
-    Index("moves_of_payment", "merchant_id", "payment"),
-    Index(
-        "moves_unsettled",
-        "next_check_at",
-        sqlite_where=text("status IN ('submitted', 'unknown')"),
-    ),
-)
-
-# The unique key holds the promise that one key pays once (I6).
-charge_once = Table(
+charge_once: Final = _table(
     "charge_once",
-    metadata,
-    _merchant(primary_key=True),
-    Column("key", Text, primary_key=True, nullable=False),
-    Column("payment", Text, nullable=False),
-    sqlite_with_rowid=False,
+    _scope(),
+    _text("key"),
+    _text("payment"),
+    PrimaryKeyConstraint("scope", "key"),
+    rowid=False,
 )
 
-processor_customers = Table(
-    "processor_customers",
-    metadata,
-    _merchant(primary_key=True),
-    Column("account", Text, primary_key=True, nullable=False),
-    Column("customer_reference", Text, primary_key=True, nullable=False),
-    Column("customer", Text, nullable=False),
-    sqlite_with_rowid=False,
+moves: Final = _table(
+    "moves",
+    _number("move"),
+    _scope(),
+    _text("name"),
+    _integer("kind"),
+    _integer("payment", ForeignKey("payments.payment")),
+    _blob("request_id"),
+    _integer("status"),
+    _integer("minor_units"),
+    _text("currency"),
+    _integer("created_at"),
+    _integer("updated_at"),
+    _text("caller"),
+    _text("lease_instance", optional=True),
+    _integer("lease_until", optional=True),
+    _text("processor_object"),
+    _text("failure_reason"),
+    _text("reason"),
+    _integer("next_check_at", optional=True),
+    UniqueConstraint("scope", "name"),
+)
+Index("moves_by_payment", moves.c.payment)
+
+
+def is_unsettled_payment() -> ColumnElement[bool]:
+    """Returns the condition of the index over payments that the resolver visits."""
+    states = (PaymentState.SUBMITTED, PaymentState.UNKNOWN)
+    return payments.c.state.in_([constant(PAYMENT_STATES.code(s)) for s in states])
+
+
+def is_unsettled_move() -> ColumnElement[bool]:
+    """Returns the condition of the index over moves that the resolver visits."""
+    statuses = (MoveStatus.SUBMITTED, MoveStatus.UNKNOWN)
+    return moves.c.status.in_([constant(MOVE_STATUSES.code(s)) for s in statuses])
+
+
+# Small whatever the size of the tables: what is settled is not in them.
+Index("payments_unsettled", payments.c.created_at, sqlite_where=is_unsettled_payment())
+Index("moves_unsettled", moves.c.created_at, sqlite_where=is_unsettled_move())
+
+customers: Final = _table(
+    "customers",
+    _scope(),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _text("customer_reference"),
+    _text("customer"),
+    PrimaryKeyConstraint("scope", "account", "customer_reference"),
+    rowid=False,
+)
+
+# ``nodes`` holds the hashes of the inner nodes that this entry completed, lowest level
+# first: see log_rows.py. Entries of all merchants lie in the order they came, so that a
+# commit fills pages instead of splitting them.
+log_entries: Final = _table(
+    "log_entries",
+    _number("entry"),
+    _scope(),
+    _integer("generation"),
+    _integer("position"),
+    _blob("leaf"),
+    _blob("nodes"),
+    _integer("card", ForeignKey("cards.card"), optional=True),
+    _blob("card_salt", optional=True),
+    _blob("object_salt", optional=True),
+    UniqueConstraint("scope", "generation", "position"),
+)
+Index(
+    "log_entries_by_card",
+    log_entries.c.card,
+    sqlite_where=log_entries.c.card.is_not(None),
+)
+
+log_heads: Final = _table(
+    "log_heads",
+    _scope(),
+    _integer("generation"),
+    _integer("size"),
+    _blob("frontier"),
+    PrimaryKeyConstraint("scope", "generation"),
+    rowid=False,
 )

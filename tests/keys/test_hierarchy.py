@@ -9,7 +9,7 @@ from gateway.errors import IntegrityViolation, KeyUnavailable
 from gateway.keys import hierarchy as hierarchy_module
 from gateway.words.purposes import Purpose
 from tests.builders.storage import OTHER, SHOP
-from tests.builders.vault import a_vault
+from tests.builders.vault import a_vault, together
 
 RECURRING, VERIFICATION = Purpose.RECURRING, Purpose.VERIFICATION
 CREATED = "key.wrapping_created"
@@ -63,11 +63,13 @@ class TestMaking:
         assert again.unwrap(wrapped, b"c") == b"k" * 32
         assert await vault.log_types() == [CREATED]
 
-    async def test_two_makers_agree_on_one(self, vault):
+    async def test_two_makers_agree_on_one(self, vault, monkeypatch):
         """Two processes, or many calls of one: whoever commits first wins."""
         first = vault.hierarchy
         vault.start_again()
         makers = [first, vault.hierarchy] * 10
+        wrap = together(len(makers), vault.provider.wrap)
+        monkeypatch.setattr(vault.provider, "wrap", wrap)
 
         keys = await asyncio.gather(
             *(maker.wrapping_key(SHOP, RECURRING) for maker in makers)
@@ -164,17 +166,22 @@ class TestMovedRows:
 
     async def test_refuses_a_row_under_another_purpose_and_its_own_id(self, vault, row):
         """covers: I3. A key must not be relabelled for a purpose that lacks one."""
-        moved = replace(row, purpose=VERIFICATION)
-        context = vault.hierarchy._context(SHOP, row.key_id, VERIFICATION, row.epoch)
-
         with pytest.raises(IntegrityViolation):
-            await vault.provider.unwrap(row.epoch, moved.wrapped, context)
+            await vault.hierarchy._unwrap(SHOP, replace(row, purpose=VERIFICATION))
 
     async def test_refuses_a_row_under_another_id(self, vault, row):
-        vault.provider.add_epoch()
-        moved = replace(row, key_id="wk-1", purpose=VERIFICATION, epoch="epoch-2")
+        with pytest.raises(IntegrityViolation):
+            await vault.hierarchy._unwrap(SHOP, replace(row, key_id="wk-1"))
 
-        await self.refused(vault, moved, SHOP)
+    async def test_refuses_a_row_under_another_epoch(self, vault, row):
+        other = vault.provider.add_epoch()
+
+        with pytest.raises(IntegrityViolation):
+            await vault.hierarchy._unwrap(SHOP, replace(row, epoch=other))
+
+    async def test_the_row_in_its_place_opens(self, vault, row):
+        """The control: the same step with nothing moved."""
+        assert await vault.hierarchy._unwrap(SHOP, row)
 
     async def test_refuses_damaged_bytes(self, vault, row):
         wrong = row.wrapped[:-1] + bytes([row.wrapped[-1] ^ 1])

@@ -215,6 +215,29 @@ class TestAnswerThatIsNotUnderstood:
             await processor.refund(call, "pay_x", Money(1, "USD"))
 
 
+class TestRefusal:
+    @pytest.mark.parametrize(
+        ("code", "reason"),
+        [
+            ("payment_unexpected_state", "STATE_CONFLICT"),
+            ("payment_not_captured", "NOT_REFUNDABLE"),
+            ("amount_exceeds_refundable", "AMOUNT_INVALID"),
+            ("idempotency_mismatch", "IDEMPOTENCY_MISMATCH"),
+            ("resource_missing", "NOT_FOUND_AT_PROCESSOR"),
+            ("a_code_from_the_future", "REQUEST_REFUSED"),
+        ],
+    )
+    async def test_is_told_in_neutral_words(self, code, reason):
+        processor = SimulatorProcessor(
+            Answering(Answer(400, {"error": {"code": code}}))
+        )
+
+        with pytest.raises(ProcessorRefused) as caught:
+            await processor.cancel(a_call(an_account("simulator"), "k"), "pay_x")
+
+        assert caught.value.failure_reason == reason
+
+
 class TestRequest:
     async def test_takes_no_more_of_a_person_than_was_declared(self, desk):
         seen = []

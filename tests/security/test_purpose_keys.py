@@ -111,20 +111,23 @@ class TestUngrantedPurpose:
             kind: envelope.data_key_context(vault.provider.vault_id, SHOP, card, kind)
             for kind in KeyKind
         }
-        labels = [(key_id, purpose) for key_id, purpose, _ in keys]
+        labels = list(itertools.product([key_id for key_id, _, _ in keys], Purpose))
+        ids = {key_id: purpose for key_id, purpose, _ in keys}
         opened = set()
 
         for copy, (_, purpose, raw) in itertools.product(copies, keys):
             for label, kind in itertools.product(labels, KeyKind):
                 if opens(raw, copy, labels=label, context=contexts[kind]):
-                    opened.add((copy.kind, copy.purpose, purpose, label[1], kind))
+                    how = {copy.purpose, purpose, ids[label[0]], label[1]}
+                    opened.add((copy.kind, copy.purpose, kind, frozenset(how)))
 
-        # Each copy opens with its own purpose's key, label and kind, and no other way.
+        # Each copy opens with its own purpose's key, id, label and kind, and no other
+        # way: all four name one purpose, and it is a granted one.
         assert opened == {
-            (copy.kind, copy.purpose, copy.purpose, copy.purpose, copy.kind)
+            (copy.kind, copy.purpose, copy.kind, frozenset({copy.purpose}))
             for copy in copies
         }
-        assert Purpose(ungranted) not in {found[2] for found in opened}
+        assert Purpose(ungranted) not in set().union(*(how for *_, how in opened))
 
 
 class TestGrantedPurpose:
@@ -242,9 +245,9 @@ class TestForgedRows:
         ]
 
         def copy(unit):
-            unit.cards.add(card, keys)
             for row in dict.fromkeys(rows):
                 unit.keys.add(row)
+            unit.cards.add(card, keys)
 
         await vault.storage.commit(OTHER, copy)
         vault.start_again()

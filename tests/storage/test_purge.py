@@ -55,7 +55,7 @@ class TestErase:
             token = await a_token(site)
             await site.vault.DeleteCardToken(erase(token))
 
-            size = site.storage.stored_log(SHOP).frontier().size
+            size = site.storage.stored_log(SHOP).size()
             receipts = await site.storage.read(
                 SHOP, lambda unit: [unit.log.receipt(index) for index in range(size)]
             )

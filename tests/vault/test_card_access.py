@@ -195,19 +195,20 @@ class TestNoDurableIntentNoUnwrap:
             kept.append(vault.access.intend(unit, a_use(card.token)))
 
         writer = vault.storage._writer
+        connection = writer._connection
 
         class Failing:
             """A database that does not commit, as when the disk is full."""
 
             def __getattr__(self, name):
-                return getattr(writer, name)
+                return getattr(connection, name)
 
             def execute(self, sql, *values):
                 if sql == "COMMIT":
                     raise OSError("disk full")
-                return writer.execute(sql, *values)
+                return connection.execute(sql, *values)
 
-        monkeypatch.setattr(vault.storage, "_writer", Failing())
+        monkeypatch.setattr(writer, "_connection", Failing())
         with pytest.raises(StorageUnavailable):
             await vault.storage.commit(SHOP, keeps)
         monkeypatch.undo()

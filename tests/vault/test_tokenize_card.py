@@ -36,6 +36,7 @@ from tests.builders.vault import (
     a_request_id,
     a_tokenize_command,
     an_account,
+    together,
 )
 
 TOKENIZED, DENIED = "card.tokenized", "use.denied"
@@ -144,6 +145,8 @@ class TestTokenizeCard:
 
 class TestSameRequestAgain:
     async def test_returns_the_same_token(self, vault):
+        """Its times too: they are kept to the millisecond."""
+        vault.clock.move(timedelta(microseconds=123456))
         command = a_tokenize_command()
         first = await vault.tokenize_card.execute(command)
 
@@ -192,9 +195,11 @@ class TestSameRequestAgain:
 
         assert again.accounts == [an_account().account_id]
 
-    async def test_a_race_of_equal_requests_makes_one_token(self, vault):
+    async def test_a_race_of_equal_requests_makes_one_token(self, vault, monkeypatch):
         """covers: I6."""
         command = a_tokenize_command()
+        prepare = together(20, vault.seal_card.prepare)
+        monkeypatch.setattr(vault.seal_card, "prepare", prepare)
 
         done = await asyncio.gather(
             *(vault.tokenize_card.execute(command) for _ in range(20))
@@ -223,7 +228,11 @@ class TestSameRequestAgain:
         with pytest.raises(RequestIdReused):
             await vault.tokenize_card.execute(command)
 
-    async def test_a_race_of_different_requests_counts_the_loser_once(self, vault):
+    async def test_a_race_of_different_requests_counts_the_loser_once(
+        self, vault, monkeypatch
+    ):
+        prepare = together(2, vault.seal_card.prepare)
+        monkeypatch.setattr(vault.seal_card, "prepare", prepare)
         command = a_tokenize_command()
         other = replace(command, digest=b"x" * 32)
 

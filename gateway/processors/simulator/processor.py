@@ -61,18 +61,17 @@ _OK: Final = 200
 _DECLINED: Final = 402
 _NOT_FOUND: Final = 404
 _RATE_LIMITED: Final = 429
-# What a refusal's code means; any other is REQUEST_REFUSED.
+# What a refusal's code means, in the words that the Stripe adapter uses too; any other
+# is REQUEST_REFUSED.
 _REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "idempotency_mismatch": "IDEMPOTENCY_MISMATCH",
-        "payment_unexpected_state": "PAYMENT_STATE_CONFLICT",
-        "payment_not_captured": "PAYMENT_STATE_CONFLICT",
-        "amount_too_large": "AMOUNT_TOO_LARGE",
-        "amount_exceeds_refundable": "AMOUNT_TOO_LARGE",
-        "amount_invalid": "AMOUNT_REFUSED",
-        "payment_method_used": "CREDENTIAL_REFERENCE_REFUSED",
-        "payment_method_customer_mismatch": "CREDENTIAL_REFERENCE_REFUSED",
-        "resource_missing": "PROCESSOR_OBJECT_NOT_FOUND",
+        "payment_unexpected_state": "STATE_CONFLICT",
+        "payment_not_captured": "NOT_REFUNDABLE",
+        "amount_too_large": "AMOUNT_INVALID",
+        "amount_exceeds_refundable": "AMOUNT_INVALID",
+        "amount_invalid": "AMOUNT_INVALID",
+        "resource_missing": "NOT_FOUND_AT_PROCESSOR",
     }
 )
 

@@ -162,8 +162,9 @@ _ADVICE: Final = MappingProxyType(
 _NETWORK_ADVICE: Final = MappingProxyType(
     {"03": _NEVER, "21": _NEVER} | {str(code): _LATER for code in range(24, 31)}
 )
-# What callers may see of a code that we do not know.
-_CODE: Final = re.compile(r"[a-z0-9_]{1,64}")
+# What callers may see of a code that we do not know. Stripe's codes have no digits; a
+# card number has nothing else.
+_CODE: Final = re.compile(r"[a-z_]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

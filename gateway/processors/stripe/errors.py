@@ -76,7 +76,11 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
 _GENERALLY_UNSAFE: Final = "sending credit card numbers directly"
 _BAD_REQUEST, _UNAUTHORIZED, _PAYMENT_REQUIRED = 400, 401, 402
 _FORBIDDEN, _NOT_FOUND, _CONFLICT, _RATE_LIMITED = 403, 404, 409, 429
-_WORD: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+_SERVER_ERROR: Final = 500
+# What may be logged. Stripe's codes and names of parameters have no digits; a card
+# number has nothing else.
+_WORD: Final = re.compile(r"[a-z_\[\]]{1,64}")
+_REQUEST_ID: Final = re.compile(r"req_[A-Za-z0-9]{1,60}")
 
 
 def read_failure(
@@ -103,6 +107,9 @@ def _read_answer(  # noqa: PLR0911 - one return for each kind of answer
         # Something between Stripe and us answered, or Stripe's answer was cut.
         return ProcessorOutcomeUnknown()
     code = answer.code or ""
+    if status < _SERVER_ERROR and _GENERALLY_UNSAFE in (answer.message or "").lower():
+        # It has no code of its own, and comes with 402 though it is no decline.
+        return ProcessorRefused(RAW_CARDS_NOT_ENABLED)
     if status in (_UNAUTHORIZED, _FORBIDDEN):
         return ProcessorRefused("CREDENTIAL_REJECTED")
     if status == _CONFLICT and code == "lock_timeout":
@@ -113,9 +120,6 @@ def _read_answer(  # noqa: PLR0911 - one return for each kind of answer
         return _read_decline(answer)
     if answer.type == "idempotency_error":
         return ProcessorRefused("IDEMPOTENCY_MISMATCH")
-    if _GENERALLY_UNSAFE in (answer.message or "").lower():
-        # It has no code of its own, and comes with 402 though it is no decline.
-        return ProcessorRefused(RAW_CARDS_NOT_ENABLED)
     return ProcessorRefused(REFUSALS.get(code, REQUEST_REFUSED))
 
 
@@ -135,7 +139,7 @@ def _note(error: Exception, operation: str, status: int | None) -> None:
         "operation": operation,
         "error": type(error).__qualname__,
         "status": status,
-        "stripe_request": _word(getattr(error, "request_id", None)),
+        "stripe_request": _word(getattr(error, "request_id", None), _REQUEST_ID),
         "stripe_type": _word(getattr(answer, "type", None)),
         "stripe_code": _word(getattr(answer, "code", None)),
         "stripe_decline_code": _word(getattr(answer, "decline_code", None)),
@@ -144,8 +148,8 @@ def _note(error: Exception, operation: str, status: int | None) -> None:
     _log.info("Stripe did not say yes", extra=fields)
 
 
-def _word(value: object) -> str:
+def _word(value: object, form: re.Pattern[str] = _WORD) -> str:
     """Returns a code as it is, and of anything else only that it was there."""
     if value is None:
         return ""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else "[other]"
+    return value if isinstance(value, str) and form.fullmatch(value) else "[other]"

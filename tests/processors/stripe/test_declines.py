@@ -131,6 +131,6 @@ class TestPrecedence:
         assert told.reason == DeclineReason.SUSPECTED_FRAUD
         assert told.processor_code == ""
 
-    @pytest.mark.parametrize("code", ["4242424242424242 x", "X", "a" * 65, "é"])
+    @pytest.mark.parametrize("code", ["4242424242424242", "123", "X", "a" * 65, "é"])
     def test_shows_no_code_that_is_not_one(self, code):
         assert decline_of(CardRefusal(decline_code=code)).processor_code == ""

@@ -2,32 +2,29 @@ CREATE TABLE callers (
     spiffe_id TEXT NOT NULL,
     roles TEXT NOT NULL,
     merchants TEXT,
+    enabled INTEGER NOT NULL,
     PRIMARY KEY (spiffe_id)
 )
  WITHOUT ROWID;
 
-CREATE TABLE merchants (
-    id INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    state TEXT NOT NULL,
-    policy_version INTEGER NOT NULL,
+CREATE TABLE scopes (
+    scope INTEGER NOT NULL,
+    merchant TEXT NOT NULL,
     log_generation INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE (name)
+    PRIMARY KEY (scope),
+    UNIQUE (merchant)
 );
 
 CREATE TABLE cards (
-    id INTEGER NOT NULL,
-    merchant_id INTEGER NOT NULL,
+    card INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
     token TEXT NOT NULL,
     customer_reference TEXT NOT NULL,
-    state TEXT NOT NULL,
+    state INTEGER NOT NULL,
     brand TEXT NOT NULL,
-    last_four TEXT NOT NULL,
-    expiry_month INTEGER,
-    expiry_year INTEGER,
-    purposes TEXT NOT NULL,
+    last_four TEXT,
+    expiry INTEGER,
+    purposes INTEGER NOT NULL,
     agreement_reference TEXT NOT NULL,
     mandate_expires_at INTEGER,
     policy_version INTEGER NOT NULL,
@@ -38,102 +35,149 @@ CREATE TABLE cards (
     sealed BLOB,
     number_fingerprint BLOB,
     expiry_fingerprint BLOB,
-    PRIMARY KEY (id),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
+    PRIMARY KEY (card),
+    UNIQUE (scope, token),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
-CREATE UNIQUE INDEX cards_by_token ON cards (merchant_id, token);
+CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE number_fingerprint IS NOT NULL;
 
 CREATE TABLE charge_once (
-    merchant_id INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
     "key" TEXT NOT NULL,
     payment TEXT NOT NULL,
-    PRIMARY KEY (merchant_id, "key"),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
+    PRIMARY KEY (scope, "key"),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE log_heads (
+    scope INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL,
+    PRIMARY KEY (scope, generation),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE merchants (
+    scope INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    policy_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (scope),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+);
+
+CREATE TABLE processor_accounts (
+    account INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    processor TEXT NOT NULL,
+    environment INTEGER NOT NULL,
+    external_account TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (account),
+    UNIQUE (scope, name),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+);
+
+CREATE TABLE request_records (
+    scope INTEGER NOT NULL,
+    request_id BLOB NOT NULL,
+    rpc TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    resource TEXT NOT NULL,
+    entry_index INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    mismatches INTEGER NOT NULL,
+    PRIMARY KEY (scope, request_id, rpc),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE wrapping_keys (
+    wrapping_key INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    key_id TEXT NOT NULL,
+    purpose INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (wrapping_key),
+    UNIQUE (scope, key_id),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+);
+
+CREATE TABLE credential_references (
+    card INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (card, account),
+    FOREIGN KEY(card) REFERENCES cards (card),
+    FOREIGN KEY(account) REFERENCES processor_accounts (account)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE customers (
+    scope INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    customer_reference TEXT NOT NULL,
+    customer TEXT NOT NULL,
+    PRIMARY KEY (scope, account, customer_reference),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(account) REFERENCES processor_accounts (account)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE data_keys (
+    card INTEGER NOT NULL,
+    purpose INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    wrapping_key INTEGER NOT NULL,
+    wrapped BLOB NOT NULL,
+    PRIMARY KEY (card, purpose, kind),
+    FOREIGN KEY(card) REFERENCES cards (card),
+    FOREIGN KEY(wrapping_key) REFERENCES wrapping_keys (wrapping_key)
 )
  WITHOUT ROWID;
 
 CREATE TABLE log_entries (
-    merchant_id INTEGER NOT NULL,
+    entry INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     position INTEGER NOT NULL,
     leaf BLOB NOT NULL,
-    card_id INTEGER,
+    nodes BLOB NOT NULL,
+    card INTEGER,
     card_salt BLOB,
     object_salt BLOB,
-    PRIMARY KEY (merchant_id, generation, position),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
-
-CREATE INDEX log_entries_of_card ON log_entries (card_id) WHERE card_id IS NOT NULL;
-
-CREATE TABLE log_heads (
-    merchant_id INTEGER NOT NULL,
-    generation INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    frontier BLOB NOT NULL,
-    PRIMARY KEY (merchant_id, generation),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
-
-CREATE TABLE log_nodes (
-    merchant_id INTEGER NOT NULL,
-    generation INTEGER NOT NULL,
-    level INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    hash BLOB NOT NULL,
-    PRIMARY KEY (merchant_id, generation, level, position),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
-
-CREATE TABLE moves (
-    id INTEGER NOT NULL,
-    merchant_id INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    payment TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    status TEXT NOT NULL,
-    amount INTEGER NOT NULL,
-    currency TEXT NOT NULL,
-    caller TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    lease_instance TEXT,
-    lease_until INTEGER,
-    processor_object TEXT NOT NULL,
-    failure_reason TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    next_check_at INTEGER,
-    PRIMARY KEY (id),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
+    PRIMARY KEY (entry),
+    UNIQUE (scope, generation, position),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(card) REFERENCES cards (card)
 );
 
-CREATE UNIQUE INDEX moves_by_name ON moves (merchant_id, name);
-
-CREATE INDEX moves_of_payment ON moves (merchant_id, payment);
-
-CREATE INDEX moves_unsettled ON moves (next_check_at) WHERE status IN ('submitted', 'unknown');
+CREATE INDEX log_entries_by_card ON log_entries (card) WHERE card IS NOT NULL;
 
 CREATE TABLE payments (
-    id INTEGER NOT NULL,
-    merchant_id INTEGER NOT NULL,
+    payment INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
     name TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    state TEXT NOT NULL,
-    step TEXT NOT NULL,
-    amount INTEGER NOT NULL,
+    request_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    minor_units INTEGER NOT NULL,
     currency TEXT NOT NULL,
-    card TEXT NOT NULL,
-    purpose TEXT NOT NULL,
+    card INTEGER NOT NULL,
+    purpose INTEGER NOT NULL,
     capture_automatically INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    caller TEXT NOT NULL,
+    account INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
+    caller TEXT NOT NULL,
     lease_instance TEXT,
     lease_until INTEGER,
     authorized INTEGER NOT NULL,
@@ -156,89 +200,46 @@ CREATE TABLE payments (
     network_transaction_id TEXT NOT NULL,
     absent_inquiries INTEGER NOT NULL,
     next_check_at INTEGER,
-    PRIMARY KEY (id),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
+    PRIMARY KEY (payment),
+    UNIQUE (scope, name),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(card) REFERENCES cards (card),
+    FOREIGN KEY(account) REFERENCES processor_accounts (account)
 );
 
-CREATE INDEX payments_by_charge_once_key ON payments (merchant_id, charge_once_key) WHERE charge_once_key <> '';
+CREATE INDEX payments_by_charge_once_key ON payments (scope, charge_once_key) WHERE charge_once_key != '';
 
-CREATE UNIQUE INDEX payments_by_name ON payments (merchant_id, name);
+CREATE INDEX payments_by_processor_object ON payments (scope, processor_object) WHERE processor_object != '';
 
-CREATE INDEX payments_by_processor_object ON payments (merchant_id, processor_object) WHERE processor_object <> '';
+CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 11);
 
-CREATE INDEX payments_unsettled ON payments (next_check_at) WHERE state IN ('submitted', 'unknown');
-
-CREATE TABLE processor_accounts (
-    merchant_id INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    processor TEXT NOT NULL,
-    environment TEXT NOT NULL,
-    external_account TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    PRIMARY KEY (merchant_id, account),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
-
-CREATE TABLE processor_customers (
-    merchant_id INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    customer_reference TEXT NOT NULL,
-    customer TEXT NOT NULL,
-    PRIMARY KEY (merchant_id, account, customer_reference),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
-
-CREATE TABLE request_records (
-    merchant_id INTEGER NOT NULL,
-    rpc TEXT NOT NULL,
+CREATE TABLE moves (
+    move INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    payment INTEGER NOT NULL,
     request_id BLOB NOT NULL,
-    digest BLOB NOT NULL,
-    resource TEXT NOT NULL,
-    entry_index INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    minor_units INTEGER NOT NULL,
+    currency TEXT NOT NULL,
     created_at INTEGER NOT NULL,
-    mismatches INTEGER NOT NULL,
-    PRIMARY KEY (merchant_id, rpc, request_id),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
+    updated_at INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    lease_instance TEXT,
+    lease_until INTEGER,
+    processor_object TEXT NOT NULL,
+    failure_reason TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    next_check_at INTEGER,
+    PRIMARY KEY (move),
+    UNIQUE (scope, name),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(payment) REFERENCES payments (payment)
+);
 
-CREATE TABLE wrapping_keys (
-    merchant_id INTEGER NOT NULL,
-    key_id TEXT NOT NULL,
-    purpose TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    wrapped BLOB NOT NULL,
-    created_at INTEGER NOT NULL,
-    PRIMARY KEY (merchant_id, key_id),
-    FOREIGN KEY(merchant_id) REFERENCES merchants (id)
-)
- WITHOUT ROWID;
+CREATE INDEX moves_by_payment ON moves (payment);
 
-CREATE UNIQUE INDEX wrapping_keys_one ON wrapping_keys (merchant_id, purpose, epoch);
+CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
 
-CREATE TABLE card_keys (
-    card_id INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    purpose TEXT NOT NULL,
-    wrapping_key_id TEXT NOT NULL,
-    wrapped BLOB NOT NULL,
-    PRIMARY KEY (card_id, kind, purpose),
-    FOREIGN KEY(card_id) REFERENCES cards (id)
-)
- WITHOUT ROWID;
-
-CREATE TABLE card_references (
-    card_id INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    sealed BLOB NOT NULL,
-    PRIMARY KEY (card_id, account),
-    FOREIGN KEY(card_id) REFERENCES cards (id)
-)
- WITHOUT ROWID;
-
--- The scope of rows and entries that belong to the gateway itself.
-INSERT INTO merchants (name, state, policy_version, log_generation, created_at)
-VALUES ('gateway', 'active', 0, 1, 0);
+INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);

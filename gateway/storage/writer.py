@@ -1,0 +1,188 @@
+"""What the storage thread does with a batch of units.
+
+Invariants:
+  * One transaction, one savepoint for each unit: a unit that raises is undone alone.
+  * What is known about rows of an open transaction (merchants, heads) is kept only
+    once it commits.
+  * A unit that only a commit finds fault with fails alone: the others run again.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.errors import (
+    GatewayError,
+    InvariantBroken,
+    StorageUnavailable,
+)
+from gateway.storage.batcher import QueuedUnit
+from gateway.storage.log_rows import Scope
+from gateway.storage.log_store import AppendingLog
+from gateway.storage.log_writer import LogWriter, Notary
+from gateway.storage.merchant_store import find_scope
+from gateway.storage.unit import SqliteUnit
+from gateway.words.identifiers import MerchantId
+
+_log: Final = logging.getLogger(__name__)
+
+# After these the file, or what the kernel holds of it, cannot be relied upon: a failed
+# fsync may have dropped pages that a later one reports as written.
+_FATAL: Final = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+)
+_PRIMARY_CODE: Final = 0xFF
+# What the database refuses because of what it was asked, not because of how it is.
+_BUGS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+)
+
+
+class Writer:
+    """Runs units on the writing connection. Only the storage thread calls it."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        log: LogWriter,
+        notary: Notary,
+        scopes: dict[MerchantId, Scope],
+    ) -> None:
+        """Binds the writer to its connection.
+
+        Args:
+            connection: The one that writes.
+            log: The logs of every merchant.
+            notary: Signs the checkpoints of replayed receipts.
+            scopes: The merchants known to be committed; shared with readers.
+        """
+        self._connection = connection
+        self._log = log
+        self._notary = notary
+        self._scopes = scopes
+        self._uncommitted: dict[MerchantId, Scope] = {}
+        self._stopped = False
+
+    def commit(self, units: Sequence[QueuedUnit]) -> None:
+        """Commits the units together and sets each one's value or error.
+
+        Raises:
+            StorageUnavailable: Nothing was committed.
+        """
+        try:
+            self._commit_together(units)
+        except sqlite3.IntegrityError:
+            # A deferred constraint: one of them is at fault, and nothing says which.
+            for unit in units:
+                self._commit_alone(unit)
+
+    def _commit_alone(self, unit: QueuedUnit) -> None:
+        try:
+            self._commit_together([unit])
+        except sqlite3.IntegrityError as error:
+            unit.value, unit.error = None, _chain(InvariantBroken(), error)
+        except StorageUnavailable as error:
+            unit.value, unit.error = None, error
+
+    def _commit_together(self, units: Sequence[QueuedUnit]) -> None:
+        if self._stopped:
+            raise StorageUnavailable
+        self._begin()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for unit in units:
+                self._run(unit)
+            self._log.insert()
+            self._connection.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            self._roll_back()
+            raise
+        except sqlite3.Error as error:
+            self._roll_back()
+            self._report(error)
+            raise StorageUnavailable from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self._scopes.update(self._uncommitted)
+        self._log.committed()
+
+    def _run(self, unit: QueuedUnit) -> None:
+        scope = self._find_scope(unit.merchant)
+        was_known = bool(scope.row)
+        connection, log = self._connection, self._log
+        mark = log.mark(scope)
+        appending = AppendingLog(connection, scope, writer=log, notary=self._notary)
+        seen = SqliteUnit(connection, scope, appending)
+
+        def run() -> object:
+            value = unit.work(seen)
+            self._finish(seen, scope, mark)
+            return value
+
+        connection.execute("SAVEPOINT unit")
+        if unit.attempt(run):
+            connection.execute("RELEASE unit")
+            if scope.row:
+                self._uncommitted[unit.merchant] = scope
+            return
+        log.undo(scope, mark)
+        if not was_known:
+            log.forget_merchant(unit.merchant)
+        if not connection.in_transaction:
+            # SQLite gave up the whole transaction (disk full, I/O error).
+            raise StorageUnavailable from unit.error
+        connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+        unit.error = translate(unit.error)
+
+    def _finish(self, unit: SqliteUnit, scope: Scope, mark: int) -> None:
+        """Does what a unit leaves to its end; a failure is the unit's."""
+        self._log.finish(scope, mark, unit.cards.locate)
+        for card in unit.cards.erased:
+            self._log.erase_salts(scope, card)
+
+    def _find_scope(self, merchant: MerchantId) -> Scope:
+        known = self._scopes.get(merchant) or self._uncommitted.get(merchant)
+        return known or find_scope(self._connection, merchant)
+
+    def _begin(self) -> None:
+        self._uncommitted = {}
+        self._log.begin()
+
+    def _roll_back(self) -> None:
+        self._uncommitted = {}
+        self._log.forget()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _report(self, error: sqlite3.Error) -> None:
+        code = getattr(error, "sqlite_errorcode", 0)
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        self._stopped = code & _PRIMARY_CODE in _FATAL
+        fields = {"error": name, "stopped": self._stopped}
+        _log.error("a commit failed", extra=fields)
+
+
+def translate(error: BaseException | None) -> BaseException | None:
+    """Returns the error that a unit's caller may see."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, _BUGS):
+        return _chain(InvariantBroken(), error)
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        if code == sqlite3.SQLITE_READONLY:
+            return _chain(InvariantBroken(), error)
+        return _chain(StorageUnavailable(), error)
+    return error
+
+
+def _chain(error: GatewayError, cause: BaseException) -> GatewayError:
+    error.__cause__ = cause
+    return error
