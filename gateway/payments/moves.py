@@ -32,7 +32,13 @@ from gateway.payments.accounts import Accounts
 from gateway.payments.boundaries import Boundary, Reached
 from gateway.payments.kept_tasks import KeptTasks
 from gateway.payments.leases import is_live, new_lease
-from gateway.payments.move_rules import Answer, MoveCommand, MoveRules, Wish
+from gateway.payments.move_rules import (
+    Answer,
+    MoveCommand,
+    MoveRules,
+    Wish,
+    check_currency,
+)
 from gateway.payments.payment import (
     Move,
     MoveKind,
@@ -147,6 +153,7 @@ class Mover:
             raise PaymentNotFound
         account, processor = await self._accounts.of(command.merchant, payment)
         if command.amount is not None:
+            check_currency(payment, command.amount)
             processor.check_representable(command.amount)
         return await self._tasks.run(self._execute(command, account, processor))
 

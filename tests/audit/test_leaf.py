@@ -56,7 +56,7 @@ entries = st.builds(
 
 
 def facts_of(entry, build):
-    """The leaf's content as docs/audit.md lists it, written the plain way."""
+    """The fields of a leaf, written the plain way."""
     facts = {
         "v": 1,
         "type": entry.type.value,

@@ -397,7 +397,7 @@ class TestConfirmableDecline:
 
         assert payment.state is PaymentState.DECLINED
         assert till.processor.keys("cancel") == [f"{payment.name}-release"]
-        assert till.booked()[0]["confirmable"] is False
+        assert till.booked()[0]["status"] == "canceled"
         assert (await till.charge(charge_once_key="k")).payment.captured == 1999
 
     @pytest.mark.parametrize(

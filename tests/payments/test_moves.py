@@ -293,7 +293,7 @@ class TestCancel:
 
         assert after.state is PaymentState.CANCELED
         assert (after.capturable, after.capture_before) == (0, None)
-        assert till.booked(payment)[0]["state"] == "canceled"
+        assert till.booked(payment)[0]["status"] == "canceled"
         assert (await till.charge(charge_once_key="k")).payment.captured == 1999
 
     async def test_ends_a_payment_that_waits_for_the_cardholder(self, till):

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from gateway.errors import AlreadyCharged, RequestInProgress, StateConflict
+from gateway.payments.boundaries import Boundary
 from gateway.payments.payment import MoveStatus, PaymentState
 from gateway.payments.processor import ProcessorRefused
-from tests.builders.payments import LEASE, a_charge, a_move
+from tests.builders.payments import DEADLINE, LEASE, a_charge, a_move
+from tests.builders.storage import SHOP
 from tests.builders.vault import a_form
 from tests.fakes.processor import Fault, Gate
 
@@ -254,6 +256,41 @@ class TestWorkerThatComesTooLate:
         await resolving
         assert (await till.find(result.payment)).state is PaymentState.CAPTURED
         assert till.collected(result.payment) == 1999
+
+    async def test_stops_when_another_worker_holds_the_payment(self, till):
+        """covers: I6. Also while that one has not decided anything yet."""
+        gate = Gate(after=True)
+        till.processor.spoil("store", gate)
+        slow = asyncio.create_task(till.charge())
+        await gate.reached.wait()
+        till.clock.move(LEASE + A_SECOND)
+        ((_, name),) = await till.storage.unsettled(till.clock.now(), 10)
+        resolver, now = till.another().resolver, till.clock.now()
+        await till.storage.commit(SHOP, lambda unit: resolver._take(unit, name, now))
+
+        gate.opened.set()
+        result = await slow
+
+        assert result.payment.state is PaymentState.SUBMITTED
+        assert result.payment.lease.instance == "two"
+        assert till.processor.keys("charge") == []
+
+    async def test_holds_a_lease_as_long_as_its_charge_may_take(self, till):
+        token = await till.stored_with_reference()
+        gate = Gate()
+        till.processor.spoil("charge", gate)
+
+        def open_slowly(boundary):
+            if boundary is Boundary.OPENED:
+                till.clock.move(LEASE - A_SECOND)
+
+        till.create._steps._reached = open_slowly
+        slow = asyncio.create_task(till.charge(token))
+        await gate.reached.wait()
+
+        assert await till.another().settle(after=DEADLINE) == 0
+        gate.opened.set()
+        assert (await slow).payment.state is PaymentState.CAPTURED
 
     async def test_renews_its_lease_before_a_late_charge(self, till):
         gate = Gate(after=True)

@@ -130,7 +130,7 @@ class TestYoungCharge:
         after = await settled(till, payment)
 
         assert (after.state, after.decline.reason) == (S.DECLINED, "DO_NOT_HONOR")
-        assert till.booked(payment)[0]["confirmable"] is False
+        assert till.booked(payment)[0]["status"] == "canceled"
         assert (await till.charge(charge_once_key="k")).payment.captured == 1999
 
     async def test_waits_for_the_cardholder(self, till):
@@ -326,7 +326,7 @@ class TestOldCharge:
         after = await settled(till, payment, QUARTER)
 
         assert after.state is S.DECLINED
-        assert till.booked(payment)[0]["confirmable"] is False
+        assert till.booked(payment)[0]["status"] == "canceled"
 
     async def test_is_asked_about_by_its_object_when_that_is_known(self, till):
         till.processor.spoil("cancel", Fault.LOST_BEFORE)
