@@ -1,0 +1,124 @@
+"""Every compiled statement: it names the merchant, and it finds rows by an index."""
+
+import importlib
+import pkgutil
+import re
+import sqlite3
+from collections import defaultdict
+
+import pytest
+from sqlalchemy import column, select, table, update
+
+import gateway.storage
+from gateway.errors import InvariantBroken
+from gateway.storage.schema import migrate
+from gateway.storage.statements import constant, sql
+from gateway.storage.tables import METADATA, request_records
+
+
+def statements():
+    """Returns the SQL of every statement of every store, by where it stands."""
+    found = {}
+    for part in pkgutil.iter_modules(gateway.storage.__path__):
+        if part.name.endswith(("_store", "_rows", "_writer")):
+            module = importlib.import_module(f"gateway.storage.{part.name}")
+            for name, value in vars(module).items():
+                is_sql = isinstance(value, str) and re.match(r"[A-Z]+\s", value)
+                if is_sql and not name.startswith("__"):
+                    found[f"{part.name}.{name}"] = value
+    return found
+
+
+STATEMENTS = statements()
+# Everything else names the scope in the statement itself.
+WITHOUT_SCOPE = {
+    "caller_store._SELECT_CALLERS": "the store refuses units of merchants",
+    "caller_store._PUT_CALLER": "the store refuses units of merchants",
+    "card_store._DELETE_KEYS": "of a card found in the unit's scope",
+    "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
+    "merchant_store._SELECT_SCOPE": "finds the scope by the merchant's name",
+    "merchant_store._INSERT_SCOPE": "makes the scope",
+    "payment_store._UNSETTLED": "the resolver works for every merchant",
+}
+# Small by their nature, or sorted anyway.
+SCANS = {"caller_store._SELECT_CALLERS"}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plans") / "bailee.db"
+    migrate(path)
+    connection = sqlite3.connect(path)
+    yield connection
+    connection.close()
+
+
+class TestStatements:
+    def test_are_found(self):
+        assert len(STATEMENTS) > 40
+
+    def test_name_the_merchant(self):
+        """covers: I9."""
+        missing = {name for name, text in STATEMENTS.items() if ":scope" not in text}
+
+        assert missing == set(WITHOUT_SCOPE)
+
+    @pytest.mark.parametrize("name", STATEMENTS)
+    def test_find_rows_by_an_index(self, database, name):
+        values = defaultdict(int)
+        values |= dict.fromkeys(re.findall(r":(\w+)", STATEMENTS[name]), 1)
+
+        plan = database.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", values)
+
+        steps = [step for *_, step in plan.fetchall()]
+        whole = [
+            step
+            for step in steps
+            if step.startswith("SCAN") and "USING" not in step and "due" not in step
+        ]
+        assert bool(whole) == (name in SCANS), steps
+
+    @pytest.mark.parametrize(
+        ("name", "index"),
+        [
+            ("card_store._COUNT_NUMBERS", "INDEX cards_by_last_four"),
+            ("log_writer._ERASE_SALTS", "INDEX log_entries_by_card"),
+            ("payment_store._BY_CHARGE_ONCE_KEY", "payments_by_charge_once_key"),
+            ("payment_store._BY_PROCESSOR_OBJECT", "payments_by_processor_object"),
+            ("payment_store._UNSETTLED", "payments_unsettled"),
+            ("payment_store._UNSETTLED", "moves_unsettled"),
+        ],
+    )
+    def test_use_the_index_made_for_them(self, database, name, index):
+        values = dict.fromkeys(re.findall(r":(\w+)", STATEMENTS[name]), 1)
+
+        plan = database.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", values)
+
+        assert index in str(plan.fetchall())
+
+
+class TestTables:
+    def test_name_the_merchant_or_a_row_of_one(self):
+        """covers: I9."""
+        through = {
+            "data_keys": "card",
+            "credential_references": "card",
+            "callers": "spiffe_id",
+        }
+
+        for each in METADATA.tables.values():
+            assert through.get(each.name, "scope") in each.c
+
+
+class TestSql:
+    def test_refuses_a_value_that_would_be_lost(self):
+        with pytest.raises(InvariantBroken):
+            sql(select(request_records.c.rpc).where(request_records.c.rpc == "x"))
+        with pytest.raises(InvariantBroken):
+            sql(update(request_records).values(digest=None))
+
+    def test_quotes_constants(self):
+        quoted = sql(select(column("a")).where(column("a") == constant("it's")))
+
+        assert quoted.endswith("= 'it''s'")
+        assert sql(select(table("t", column("a")).c.a)) == "SELECT t.a \nFROM t"
