@@ -263,6 +263,7 @@ class TestReads:
         await storage.commit(SHOP, lambda unit: unit.log.append(an_entry()))
 
         def prove(unit):
+            unit.merchants.get()  # the moment
             worker = threading.Thread(
                 target=lambda: asyncio.run(
                     storage.commit(SHOP, lambda other: other.log.append(an_entry()))

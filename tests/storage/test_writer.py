@@ -3,13 +3,16 @@
 import asyncio
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
 from gateway.errors import InvariantBroken, MerchantNotFound, StorageUnavailable
+from gateway.merchants.ports import Merchant
 from gateway.words.identifiers import MerchantId
+from gateway.words.lifecycles import MerchantState
 from tests.builders.rows import TOKEN, add_card
-from tests.builders.storage import SHOP, add_merchant, an_entry, open_shop
+from tests.builders.storage import NOW, SHOP, add_merchant, an_entry, open_shop
 from tests.contract.storage_contract import verify, whole_log
 
 NEW = MerchantId("new")
@@ -27,6 +30,12 @@ def append(unit):
     return unit.log.append(an_entry(unit._scope.merchant))
 
 
+def a_merchant():
+    return Merchant(
+        merchant_id=NEW, state=MerchantState.ACTIVE, policy_version=1, created_at=NOW
+    )
+
+
 def poison(unit):
     """Leaves a row that only the commit finds fault with."""
     add_card(unit)
@@ -35,17 +44,22 @@ def poison(unit):
     unit._connection.execute("UPDATE cards SET scope = 999 WHERE token = ?", [TOKEN])
 
 
-async def together(storage, *works, merchant=SHOP):
+async def together(storage, *works):
     """Commits the works in one transaction and returns values and errors."""
+    return await mixed(storage, *((SHOP, work) for work in works))
+
+
+async def mixed(storage, *units):
+    """Commits units of several merchants in one transaction."""
     started, go_on = threading.Event(), threading.Event()
 
     def hold(unit):
         started.set()
         go_on.wait(10)
 
-    holding = asyncio.ensure_future(storage.commit(merchant, hold))
+    holding = asyncio.ensure_future(storage.commit(SHOP, hold))
     await asyncio.to_thread(started.wait, 10)
-    waiting = [asyncio.ensure_future(storage.commit(merchant, work)) for work in works]
+    waiting = [asyncio.ensure_future(storage.commit(*unit)) for unit in units]
     await asyncio.sleep(0)
     go_on.set()
     await holding
@@ -193,6 +207,44 @@ async def together_failing(storage, *works):
     return await asyncio.gather(
         *(storage.commit(NEW, work) for work in works), return_exceptions=True
     )
+
+
+class TestUndoneMerchant:
+    """A merchant whose creation was undone leaves nothing to the next. covers: I9."""
+
+    async def test_has_no_log_when_it_is_created_again(self, storage):
+        def fails(unit):
+            add_merchant(unit, NEW)
+            append(unit)
+            raise KeyError
+
+        def create(unit):
+            add_merchant(unit, unit._scope.merchant)
+            return append(unit)
+
+        results = await mixed(
+            storage, (NEW, fails), (NEXT, create), (NEW, create), (NEXT, append)
+        )
+
+        assert isinstance(results[0], KeyError)
+        assert [item.index for item in results[1:]] == [0, 0, 1]
+        for merchant, size in ((NEW, 1), (NEXT, 2)):
+            leaves = await whole_log(storage, merchant)
+            assert len(leaves) == size
+            assert all(f'"merchant":"{merchant}"'.encode() in leaf for leaf in leaves)
+
+    async def test_has_no_generation(self, storage):
+        def fails(unit):
+            unit.merchants.add(replace(a_merchant(), log_generation=2))
+            append(unit)
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            await storage.commit(NEW, fails)
+        await storage.commit(NEW, lambda unit: unit.merchants.add(a_merchant()))
+        appended = await storage.commit(NEW, append)
+
+        assert verify(appended.receipt(), NEW).index == 0
 
 
 class TestTransaction:
