@@ -51,11 +51,11 @@ async def open_shop(folder, *, signer=None, vault_id=VAULT, connect=None):
         connect=connect,
     )
     for name in (SHOP, OTHER):
-        await storage.commit(name, lambda unit, name=name: _add(unit, name))
+        await storage.commit(name, lambda unit, name=name: add_merchant(unit, name))
     return storage
 
 
-def _add(unit, name):
+def add_merchant(unit, name):
     if unit.merchants.accounts():
         return
     merchant = Merchant(

@@ -1,0 +1,66 @@
+"""SQLite keeps every promise of the Storage port."""
+
+import pytest
+
+from tests.builders.storage import open_shop
+from tests.contract.storage_contract import (
+    IsolationContract,
+    LogContract,
+    StorageContract,
+)
+from tests.contract.stores_contract import (
+    CardsContract,
+    ErasureContract,
+    KeysContract,
+    MerchantsContract,
+    PaymentsContract,
+    RequestsContract,
+    UnsettledContract,
+)
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    opened = await open_shop(tmp_path)
+    yield opened
+    await opened.close()
+
+
+class TestSqliteStorage(StorageContract):
+    pass
+
+
+class TestSqliteLog(LogContract):
+    pass
+
+
+class TestSqliteIsolation(IsolationContract):
+    pass
+
+
+class TestSqliteRequests(RequestsContract):
+    pass
+
+
+class TestSqliteMerchants(MerchantsContract):
+    pass
+
+
+class TestSqliteKeys(KeysContract):
+    pass
+
+
+class TestSqliteCards(CardsContract):
+    pass
+
+
+class TestSqliteErasure(ErasureContract):
+    pass
+
+
+class TestSqlitePayments(PaymentsContract):
+    pass
+
+
+class TestSqliteUnsettled(UnsettledContract):
+    pass
