@@ -260,6 +260,12 @@ class TestOutcomes:
 
         assert found.outcome.decline.reason == "SUSPECTED_FRAUD"
 
+    async def test_has_no_end_once_it_is_collected(self, desk):
+        charge = await desk.approve(capture=False)
+        await desk.capture(charge, 1999)
+        assert charge.capture_before is not None
+        assert (await desk.found()).outcome.capture_before is None
+
     async def test_tells_a_failed_refund(self, desk, stand_in):
         charge = await desk.approve()
         stand_in.books.next_refund_status = "failed"
