@@ -309,11 +309,12 @@ class TestCredentials:
         def nothing(_account):
             raise KeyError("account-1")
 
-        missing = [
-            await self.refused(stand_in, source, harness.account)
-            for source in (nothing, lambda _account: " \n")
-        ]
-        assert missing == ["CREDENTIAL_MISSING", "CREDENTIAL_MISSING"]
+        def no_file(_account):
+            raise FileNotFoundError
+
+        for source in (nothing, no_file, lambda _account: " \n"):
+            reason = await self.refused(stand_in, source, harness.account)
+            assert reason == "CREDENTIAL_MISSING"
 
     @pytest.mark.parametrize("key", ["sk_live_51abc", "rk_live_51abc"])
     async def test_are_of_the_other_mode(self, stand_in, harness, key):
