@@ -1,5 +1,6 @@
 """CreatePayment: what one call does, in order, and what it leaves behind."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -158,6 +159,17 @@ class TestFirstCharge:
         assert payment.processor_object not in str(outcome)
         assert len(outcome["object"]) == len(outcome["card"]) == 64
         assert (await till.vault.find(card.token)).last_used_at is not None
+
+    async def test_makes_no_customer_where_the_processor_has_none(self, till):
+        till.processor.capabilities = replace(
+            till.processor.capabilities, customers=False
+        )
+
+        payment = (await till.charge()).payment
+
+        assert payment.state is PaymentState.CAPTURED
+        assert [name for name, _ in till.processor.calls] == ["store", "charge"]
+        assert till.processor.orders[0].stores_credential is False
 
 
 class TestLaterCharge:

@@ -304,6 +304,27 @@ class TestWorkerThatComesTooLate:
         assert await till.settle(after=A_SECOND) == 0
         assert till.collected() == 1999
 
+    async def test_cannot_give_up_a_refund_that_the_resolver_is_sending(self, till):
+        """covers: I6. Its sum would be free, and gone all the same."""
+        payment = (await till.charge()).payment
+        first, second, other = Gate(), Gate(), till.another()
+        till.processor.spoil("refund", first, Fault.UNAVAILABLE)
+        slow = asyncio.create_task(till.refund(payment, 1500))
+        await first.reached.wait()
+        other.processor.spoil("refund", second)
+        resolving = asyncio.create_task(other.settle())
+        await second.reached.wait()
+
+        first.open_with(Fault.UNAVAILABLE)
+        result = await slow
+
+        assert result.move.status is MoveStatus.SUBMITTED
+        with pytest.raises(StateConflict):
+            await till.refund(payment, 500)
+        second.opened.set()
+        await resolving
+        assert (await till.find(payment)).refunded == till.refunded() == 1500
+
     async def test_settles_a_refund_once(self, till):
         """covers: I6. Both hear of the same refund; the sum is counted once."""
         payment = (await till.charge()).payment

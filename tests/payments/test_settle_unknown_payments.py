@@ -192,6 +192,19 @@ class TestYoungCharge:
         assert [name for name, _ in till.processor.calls] == ["find"]
         assert after.state is S.CAPTURED
 
+    async def test_that_is_declined_and_not_closed_stays_unknown(self, till):
+        card = await till.vault.tokenize(form=a_form(number=DECLINED))
+        till.processor.spoil("charge", Fault.LOST_AFTER)
+        payment = (await till.charge(card.token, charge_once_key="k")).payment
+        till.processor.spoil("cancel", Fault.LOST_BEFORE)
+
+        after = await settled(till, payment)
+
+        assert after.state is S.UNKNOWN
+        assert after.processor_object == till.booked(payment)[0]["id"]
+        assert till.processor.keys("find") == []
+        assert (await settled(till, after)).state is S.DECLINED
+
 
 class TestOldCharge:
     async def test_is_never_sent_again(self, till):
@@ -616,6 +629,18 @@ class TestRunOnce:
         states = {(await till.find(payment)).state for payment in payments}
         assert states == {S.CAPTURED, S.UNKNOWN}
         assert "secret" not in caplog.text
+
+    async def test_waits_when_the_account_is_gone(self, till, caplog):
+        payment = await lost_charge(till)
+        processors = till.resolver._accounts._processors
+        till.resolver._accounts._processors = {}
+
+        assert (await settled(till, payment)).state is S.UNKNOWN
+
+        assert "payment not settled yet" in caplog.text
+        till.resolver._accounts._processors = processors
+        after = await settled(till, payment, LEASE + timedelta(seconds=1))
+        assert after.state is S.CAPTURED
 
     async def test_looks_again_at_what_went_wrong(self, till):
         payment = await lost_charge(till)

@@ -8,7 +8,8 @@ from gateway.errors import GatewayError, ProcessorUnavailable
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.processor import ProcessorRefused
 
-# Returns the secret or restricted key of an account; LookupError when it has none.
+# Returns the secret or restricted key of an account; LookupError or FileNotFoundError
+# when it has none.
 CredentialSource = Callable[[ProcessorAccount], str]
 
 # sk_test_, rk_live_ and the like: the key tells whether it moves real money.
@@ -40,7 +41,7 @@ def read_key(credentials: CredentialSource, account: ProcessorAccount) -> ApiKey
     """
     try:
         key = ApiKey(credentials(account).strip())
-    except LookupError as error:
+    except (LookupError, FileNotFoundError) as error:
         raise ProcessorRefused("CREDENTIAL_MISSING") from error
     except (OSError, GatewayError) as error:
         raise ProcessorUnavailable from error

@@ -260,6 +260,12 @@ class TestOutcomes:
 
         assert found.outcome.decline.reason == "SUSPECTED_FRAUD"
 
+    async def test_has_no_end_once_it_is_collected(self, desk):
+        charge = await desk.approve(capture=False)
+        await desk.capture(charge, 1999)
+        assert charge.capture_before is not None
+        assert (await desk.found()).outcome.capture_before is None
+
     async def test_tells_a_failed_refund(self, desk, stand_in):
         charge = await desk.approve()
         stand_in.books.next_refund_status = "failed"
@@ -303,11 +309,12 @@ class TestCredentials:
         def nothing(_account):
             raise KeyError("account-1")
 
-        missing = [
-            await self.refused(stand_in, source, harness.account)
-            for source in (nothing, lambda _account: " \n")
-        ]
-        assert missing == ["CREDENTIAL_MISSING", "CREDENTIAL_MISSING"]
+        def no_file(_account):
+            raise FileNotFoundError
+
+        for source in (nothing, no_file, lambda _account: " \n"):
+            reason = await self.refused(stand_in, source, harness.account)
+            assert reason == "CREDENTIAL_MISSING"
 
     @pytest.mark.parametrize("key", ["sk_live_51abc", "rk_live_51abc"])
     async def test_are_of_the_other_mode(self, stand_in, harness, key):
