@@ -34,6 +34,9 @@ class EntryType(StrEnum):
     PAYMENT_INTENT = "payment.intent"
     PAYMENT_OUTCOME = "payment.outcome"
     WRAPPING_KEY_CREATED = "key.wrapping_created"
+    MERCHANT_CREATED = "merchant.created"
+    MERCHANT_UPDATED = "merchant.updated"
+    MERCHANT_DEACTIVATED = "merchant.deactivated"
 
 
 class Decision(StrEnum):
