@@ -13,8 +13,7 @@ import urllib.request
 
 import grpc
 import pytest
-from bailee import BaileeError, Billing, Card, Client
-from bailee.client import new_request_id
+from bailee import BaileeError, Billing, Card, Client, new_request_id
 from bailee.v1 import audit_service_pb2 as audit_pb2
 from bailee.v1 import audit_service_pb2_grpc, card_pb2, vault_service_pb2
 
