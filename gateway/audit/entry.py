@@ -34,6 +34,10 @@ class EntryType(StrEnum):
     PAYMENT_INTENT = "payment.intent"
     PAYMENT_OUTCOME = "payment.outcome"
     WRAPPING_KEY_CREATED = "key.wrapping_created"
+    LOG_READ = "log.read"
+    LOGS_COMMITTED = "log.committed"
+    GATEWAY_STARTED = "gateway.started"
+    GATEWAY_STOPPED = "gateway.stopped"
 
 
 class Decision(StrEnum):
@@ -51,6 +55,9 @@ class Entry:
     caller before the unit starts, whenever ``card`` or ``processor_object`` is set.
     ``action`` refines the type: ``charge``, ``capture``, ``cancel``, ``refund``.
     ``outcome`` is the neutral result in capitals, such as ``CAPTURED``.
+    ``subject`` is what else the entry is about, by a name that tells nothing of a
+    cardholder: a caller, a key. ``count`` says how many events the entry stands for.
+    ``effective_at`` is when what the entry announces begins to hold.
     """
 
     type: EntryType
@@ -74,3 +81,6 @@ class Entry:
     card_salt: bytes | None = None
     processor_object: str | None = None
     object_salt: bytes | None = None
+    subject: str | None = None
+    count: int | None = None
+    effective_at: datetime | None = None
