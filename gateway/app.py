@@ -11,6 +11,7 @@ from typing import Final
 
 import grpc.aio
 
+from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
@@ -33,6 +34,7 @@ from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.policy.versions import NEWEST
+from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.paging import PageTokens
@@ -41,6 +43,7 @@ from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
     DrainableHealth,
     Service,
+    audit_service,
     build_server,
     merchant_service,
     payment_service,
@@ -112,6 +115,9 @@ class Gateway:
             vault_service(self._vault()),
             payment_service(self._payments()),
             merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
+            ),
         ]
         self.health = DrainableHealth(service.name for service in self.services)
 

@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 import grpc
 import grpc.aio
 from bailee.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     merchant_service_pb2,
     merchant_service_pb2_grpc,
     payment_service_pb2,
@@ -24,6 +26,7 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.errors import LimitExceeded
+from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
 from gateway.rpc.merchant_servicer import MerchantServicer
@@ -149,6 +152,15 @@ def merchant_service(servicer: MerchantServicer) -> Service:
     return _service(
         merchant_service_pb2.DESCRIPTOR,
         merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server,
+        servicer,
+    )
+
+
+def audit_service(servicer: AuditServicer) -> Service:
+    """Returns bailee.v1.AuditService."""
+    return _service(
+        audit_service_pb2.DESCRIPTOR,
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
         servicer,
     )
 

@@ -55,7 +55,7 @@ _CHANGEABLE: Final = (
 )
 _UPDATE_MERCHANT: Final = sql(
     update(merchants)
-    .where(merchants.c.scope == bindparam("of_scope"))
+    .where(merchants.c.scope == bindparam("scope"))
     .values({column: bindparam(column.name) for column in _CHANGEABLE})
 )
 _SELECT_ACCOUNTS: Final = sql(
@@ -129,7 +129,7 @@ class SqliteMerchantStore:
         """
         if merchant.merchant_id != self._scope.merchant:
             raise InvariantBroken
-        values = {**_changeable(merchant), "of_scope": self._scope.row}
+        values = {**_changeable(merchant), "scope": self._scope.row}
         if self._connection.execute(_UPDATE_MERCHANT, values).rowcount != 1:
             raise MerchantNotFound
 

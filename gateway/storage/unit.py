@@ -8,7 +8,7 @@ from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
-from gateway.storage.merchant_directory import SqliteMerchantDirectory
+from gateway.storage.merchant_directory_store import SqliteMerchantDirectory
 from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.request_store import SqliteRequestStore

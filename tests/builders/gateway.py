@@ -11,6 +11,7 @@ import grpc.aio
 from bailee import Bundle
 from bailee.sealing import Sealer
 from bailee.v1 import (
+    audit_service_pb2_grpc,
     merchant_service_pb2_grpc,
     payment_service_pb2_grpc,
     vault_service_pb2,
@@ -60,6 +61,7 @@ class Running:
     payments: payment_service_pb2_grpc.PaymentServiceStub = None
     merchants: merchant_service_pb2_grpc.MerchantServiceStub = None
     who: FixedCaller = None
+    audit: audit_service_pb2_grpc.AuditServiceStub = None
     channel: grpc.aio.Channel = None
     port: int = 0
     extra: dict = field(default_factory=dict)
@@ -112,10 +114,10 @@ async def build(folder, *, clock=None, file=None, **settings):
 
 
 @asynccontextmanager
-async def running(folder, **arguments):
-    """Serves a gateway on a plaintext loopback port."""
+async def running(folder, *, caller=EVERYTHING, **arguments):
+    """Serves a gateway on a plaintext loopback port, to this caller."""
     made = await build(folder, **arguments)
-    made.who = FixedCaller()
+    made.who = FixedCaller(caller)
     server = made.gateway.server(made.who)
     made.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -124,6 +126,7 @@ async def running(folder, **arguments):
         made.vault = vault_service_pb2_grpc.VaultServiceStub(channel)
         made.payments = payment_service_pb2_grpc.PaymentServiceStub(channel)
         made.merchants = merchant_service_pb2_grpc.MerchantServiceStub(channel)
+        made.audit = audit_service_pb2_grpc.AuditServiceStub(channel)
         yield made
     await server.stop(None)
     await made.gateway.close()
