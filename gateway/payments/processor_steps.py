@@ -184,6 +184,7 @@ class ProcessorSteps:
 
         Until the processor confirmed that, the payment stays UNKNOWN and holds its key.
         """
+        self._reached(Boundary.DECLINED)
         call = self._asking.call(account, payment, f"{payment.name}-release")
         still_open = Unknown(outcome.processor_object)
         try:
@@ -192,6 +193,7 @@ class ProcessorSteps:
             )
         except (ProcessorOutcomeUnknown, ProcessorUnavailable, ProcessorRefused):
             return still_open
+        self._reached(Boundary.RELEASED)
         return outcome if released.state is MoveState.SUCCEEDED else still_open
 
     async def _reference(self, run: _Run) -> CredentialReference:

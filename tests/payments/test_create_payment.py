@@ -466,6 +466,14 @@ class TestConfirmableDecline:
         assert payment.state is PaymentState.DECLINED
         assert till.processor.keys("cancel") == [f"{payment.name}-release"]
         assert till.booked()[0]["status"] == "canceled"
+        places = till.reached[till.reached.index(Boundary.CHARGING) :]
+        assert places == [
+            Boundary.CHARGING,
+            Boundary.DECLINED,
+            Boundary.RELEASED,
+            Boundary.CHARGED,
+            Boundary.OUTCOME_COMMITTED,
+        ]
         assert (await till.charge(charge_once_key="k")).payment.captured == 1999
 
     @pytest.mark.parametrize(
