@@ -13,12 +13,17 @@ import grpc.aio
 
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
+from gateway.key_providers.authorities import AuthorityFiles, FileAuthorities
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.merchants.create_caller import CreateCaller
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.issue_certificate import IssueCertificate
 from gateway.merchants.merchant_changes import MerchantChanges
+from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.switch_caller import SwitchCaller
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
@@ -37,6 +42,8 @@ from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.merchant_servicer import MerchantServicer
+from gateway.rpc.operator_server import BillingCallers, build_operator_server
+from gateway.rpc.operator_servicer import OperatorServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
@@ -46,6 +53,7 @@ from gateway.rpc.server import (
     audit_service,
     build_server,
     merchant_service,
+    operator_service,
     payment_service,
     vault_service,
 )
@@ -61,6 +69,10 @@ from gateway.words.clock import Clock
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
+# Which of their RPCs operators may call: rpc/authorization.py.
+_FOR_OPERATORS_TOO: Final = frozenset(
+    {"bailee.v1.MerchantService", "bailee.v1.PaymentService"}
+)
 
 
 class Gateway:
@@ -119,14 +131,24 @@ class Gateway:
                 AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
             ),
         ]
+        self.operator_services: list[Service] = [
+            operator_service(self._operators()),
+            *(item for item in self.services if item.name in _FOR_OPERATORS_TOO),
+        ]
         self.health = DrainableHealth(service.name for service in self.services)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
         return build_server(
-            authenticator=authenticator,
+            authenticator=BillingCallers(authenticator),
             services=self.services,
             health_servicer=self.health,
+        )
+
+    def operator_server(self, authenticator: Authenticator) -> grpc.aio.Server:
+        """Returns the operator listener's server, not yet listening."""
+        return build_operator_server(
+            authenticator=authenticator, services=self.operator_services
         )
 
     async def close(self) -> None:
@@ -176,6 +198,25 @@ class Gateway:
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
+        )
+
+    def _operators(self) -> OperatorServicer:
+        path = self.settings.path
+        issuer = FileAuthorities(
+            billing=AuthorityFiles(path("billing_ca"), path("billing_ca_key")),
+            operators=AuthorityFiles(path("operator_ca"), path("operator_ca_key")),
+        )
+        return OperatorServicer(
+            create_caller=CreateCaller(storage=self.storage, clock=self.clock),
+            read_callers=ReadCallers(storage=self.storage),
+            switch_caller=SwitchCaller(storage=self.storage, clock=self.clock),
+            issue_certificate=IssueCertificate(
+                storage=self.storage, issuer=issuer, clock=self.clock
+            ),
+            issuer=issuer,
+            provider=self.keys,
+            digests=self._digests,
+            pages=PageTokens(self.keys),
         )
 
     def _create_payment(self) -> CreatePayment:

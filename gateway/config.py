@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     tls_certificate: Path = Path("tls/server.pem")
     tls_key: Path = Path("tls/server-key.pem")
     billing_ca: Path = Path("ca/billing-ca.pem")
+    billing_ca_key: Path = Path("ca/billing-ca-key.pem")
+    operator_ca: Path = Path("ca/operator-ca.pem")
+    operator_ca_key: Path = Path("ca/operator-ca-key.pem")
+    operator_socket: Path = Path("operator.sock")
+    operator_listen: str = Field("", pattern=r"^$|^[^\s]+:\d{1,5}$")
     credentials: Path = Path("credentials")
     simulator: bool = False
     simulator_url: str = ""

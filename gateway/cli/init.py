@@ -19,8 +19,8 @@ from bailee import Bundle
 from gateway.adapters import open_keys, open_storage
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
-from gateway.cli.certificates import Authority, Issued
 from gateway.config import FILE_NAME, Settings
+from gateway.key_providers.certificates import Authority, Issued
 from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.versions import NEWEST

@@ -6,7 +6,7 @@ from google.protobuf.message import Message
 
 from gateway.idempotency.digest import request_digest
 from gateway.keys.ports import KeyProvider
-from gateway.words.identifiers import MerchantId, read_merchant_id
+from gateway.words.identifiers import GATEWAY, MerchantId, read_merchant_id
 from gateway.words.keyed_hash import KeyedHash
 
 # What differs between two tries of one request, and what must never be remembered in
@@ -43,8 +43,10 @@ class RequestDigests:
             _clear(copy, path)
         return request_digest(key, rpc, copy.SerializeToString(deterministic=True))
 
-    def _key(self, request: Any) -> KeyedHash:  # noqa: ANN401 - every request has a merchant
-        merchant = read_merchant_id(request.merchant)
+    def _key(self, request: Any) -> KeyedHash:  # noqa: ANN401 - any request
+        # Requests that name no merchant are about the gateway itself.
+        named = "merchant" in request.DESCRIPTOR.fields_by_name
+        merchant = read_merchant_id(request.merchant) if named else GATEWAY
         key = self._keys.get(merchant)
         if key is None:
             if len(self._keys) >= _KEYS_MAX:

@@ -249,3 +249,6 @@ CREATE INDEX moves_by_payment ON moves (payment);
 CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
 
 INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);
+
+-- The gateway itself: its callers, and the log of what operators do.
+INSERT INTO scopes (scope, merchant, log_generation) VALUES (1, 'gateway', 1);
