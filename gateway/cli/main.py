@@ -1,18 +1,27 @@
 """The ``bailee`` command. Heavy modules are imported by the command that needs them."""
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from gateway.config import ConfigInvalid, Settings
+from gateway.cli.explain import explain
+from gateway.config import FILE_NAME, ConfigInvalid, Settings
 
 _FOLDER = click.argument(
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
+)
+_MERCHANT = click.option(
+    "--merchant",
+    default="shop",
+    show_default=True,
+    metavar="ID",
+    help="Whose log, in a gateway's folder.",
 )
 
 
@@ -39,7 +48,13 @@ def main() -> None:
 
 @main.command()
 @_FOLDER
-@click.option("--listen", default="127.0.0.1:7443", show_default=True, metavar="H:P")
+@click.option(
+    "--listen",
+    default="127.0.0.1:7443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen; 0.0.0.0:7443 takes calls from other machines.",
+)
 @click.option(
     "--host",
     "hosts",
@@ -48,7 +63,13 @@ def main() -> None:
     help="A name or address that callers use; repeat for several. The first names the "
     "vault. [default: localhost, 127.0.0.1]",
 )
-@click.option("--merchant", default="shop", show_default=True, metavar="ID")
+@click.option(
+    "--merchant",
+    default="shop",
+    show_default=True,
+    metavar="ID",
+    help="The first merchant: 3 to 40 characters of a-z, 0-9 and inner hyphens.",
+)
 @click.option(
     "--caller",
     default="billing",
@@ -96,14 +117,21 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
     try:
         created = create_gateway(folder, options, SystemClock().now())
     except (InitRefused, ConfigInvalid, GatewayError, OSError) as error:
-        _refuse(_explain(error))
+        _refuse(explain(error))
     click.echo(f"Made {created.folder} (vault {created.vault_id}).")
-    click.echo(f"  serve it:       bailee serve {created.folder}")
+    click.echo(f"  serve it:       {_command()} serve {created.folder}")
+    click.echo(f"  check it:       {_command()} doctor {created.folder}")
+    click.echo(f"  charges go to:  {created.processor}")
     click.echo(f"  client bundle:  {created.bundle}  (give it to the billing service)")
     click.echo(
         f"  keyring:        {created.folder / 'keyring'}  (back it up apart from the "
         "database; without it no card opens again)"
     )
+    if created.only_this_machine:
+        click.echo(
+            f"  listens on:     {listen}, which only this machine reaches; change "
+            f"`listen` in {created.folder / FILE_NAME}, for example to 0.0.0.0:7443"
+        )
 
 
 @main.command()
@@ -116,7 +144,7 @@ def serve(folder: Path) -> None:
     try:
         asyncio.run(run(Settings.read(folder)))
     except (ConfigInvalid, GatewayError, OSError, RuntimeError) as error:
-        _refuse(_explain(error))
+        _refuse(explain(error))
 
 
 @main.command()
@@ -147,8 +175,8 @@ def demo(keep: Path | None) -> None:
     from gateway.cli.init import InitRefused
 
     try:
-        run_demo(keep=keep, console=Console())
-    except (DemoFailed, InitRefused) as error:
+        run_demo(keep=keep, console=Console(), command=_command())
+    except (DemoFailed, InitRefused, OSError) as error:
         _refuse(error)
 
 
@@ -158,27 +186,46 @@ def audit() -> None:
 
 
 @audit.command("verify")
-@click.argument("place", type=click.Path(path_type=Path, exists=True), metavar="PATH")
-@click.option("--merchant", default="shop", show_default=True, metavar="ID")
+@click.argument(
+    "place",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+)
+@_MERCHANT
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="For an export: the bundle that pins the log's public key.",
+)
 @click.option(
     "--verifier-key",
     metavar="KEY",
-    help="For an export: the log's public key, from a bundle or the operator.",
+    help="For an export without a bundle: the log's public key. Get it from the "
+    "operator, not with the export: whoever alters one alters the other.",
 )
-def audit_verify(place: Path, merchant: str, verifier_key: str | None) -> None:
+def audit_verify(
+    place: Path, merchant: str, bundle: Path | None, verifier_key: str | None
+) -> None:
     """Check every entry of a log: in a gateway's folder, or in an export.
 
     An export is checked with the public key alone. Exit code 1 means that the log was
-    altered; the finding names the entry.
+    altered or could not be read; the finding names the entry.
     """
-    from gateway.cli.audit import AuditFailed, verify_export_at, verify_gateway_at
+    from gateway.cli import audit as log
 
     try:
-        if verifier_key is None:
-            result = verify_gateway_at(Settings.read(place), merchant)
+        if bundle is not None:
+            verifier_key = log.verifier_key_of(bundle)
+        if verifier_key is not None:
+            result = log.verify_export_at(place, verifier_key)
+        elif log.is_export(place):
+            raise log.AuditFailed(
+                f"{place} is an export; say whose public key with --bundle"
+            )
         else:
-            result = verify_export_at(place, verifier_key)
-    except (AuditFailed, ConfigInvalid) as error:
+            result = log.verify_gateway_at(Settings.read(place), merchant)
+    except (log.AuditFailed, ConfigInvalid) as error:
         _refuse(error)
     click.echo(result)
 
@@ -186,7 +233,7 @@ def audit_verify(place: Path, merchant: str, verifier_key: str | None) -> None:
 @audit.command("export")
 @_FOLDER
 @click.argument("target", type=click.Path(path_type=Path), metavar="TARGET")
-@click.option("--merchant", default="shop", show_default=True, metavar="ID")
+@_MERCHANT
 def audit_export(folder: Path, target: Path, merchant: str) -> None:
     """Write the merchant's log to TARGET as static C2SP tiles, for anybody to check."""
     from gateway.cli.audit import AuditFailed, export_gateway_at
@@ -197,14 +244,12 @@ def audit_export(folder: Path, target: Path, merchant: str) -> None:
         _refuse(error)
 
 
-def _explain(error: BaseException) -> str:
-    """Returns the error's sentence and what it knows beside it."""
-    from gateway.errors import GatewayError
-
-    if not isinstance(error, GatewayError):
-        return str(error)
-    details = "; ".join(f"{name}: {text}" for name, text in error.metadata.items())
-    return f"{error} ({details})" if details else str(error)
+def _command() -> str:
+    """Returns the command as it was typed, so that a hint can be pasted."""
+    typed = Path(sys.argv[0])
+    if typed.name == "bailee" and shutil.which("bailee") is None:
+        return str(typed)
+    return "bailee"
 
 
 if __name__ == "__main__":
