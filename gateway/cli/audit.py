@@ -12,7 +12,7 @@ from gateway.adapters import open_keys
 from gateway.audit.checkpoint import read_verifier_key, verifier_key
 from gateway.audit.export import write_export
 from gateway.audit.verify import LogBroken, verify_export, verify_log
-from gateway.cli.explain import explain
+from gateway.cli.refusals import explain
 from gateway.config import Settings
 from gateway.errors import GatewayError, MerchantNotFound, RequestInvalid
 from gateway.keys.checkpoint_signer import ProviderSigner
