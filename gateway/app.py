@@ -29,6 +29,7 @@ from gateway.payments.boundaries import Reached, ignore
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
 from gateway.payments.create_payment import CreatePayment
+from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
 from gateway.payments.processor_steps import ProcessorSteps
@@ -43,6 +44,7 @@ from gateway.processors.simulator.processor import (
     SimulatorProcessor,
 )
 from gateway.rpc.callers import Authenticator, CallerDirectory
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import DrainableHealth, build_server, listen
@@ -214,7 +216,9 @@ class Gateway:
             cancel_payment=self._cancel,
             refund_payment=self._refund,
             read_payments=ReadPayments(storage=storage),
+            list_payments=ListPayments(storage=storage),
             digests=digests,
+            page_tokens=PageTokens(keys),
         )
         self.health = DrainableHealth()
 

@@ -15,6 +15,7 @@ from gateway.words.callers import Role
 _ANY: Final = frozenset(Role)
 _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
+_READS_PAYMENTS: Final = frozenset({Role.READ, Role.PAY, Role.REFUND})
 
 ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
@@ -26,7 +27,10 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_PAYMENTS}CapturePayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CancelPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}RefundPayment": frozenset({Role.REFUND}),
-        f"{_PAYMENTS}GetPayment": frozenset({Role.READ, Role.PAY, Role.REFUND}),
+        f"{_PAYMENTS}GetPayment": _READS_PAYMENTS,
+        f"{_PAYMENTS}ListPayments": _READS_PAYMENTS,
+        f"{_PAYMENTS}GetRefund": _READS_PAYMENTS,
+        f"{_PAYMENTS}ListRefunds": _READS_PAYMENTS,
     }
 )
 
