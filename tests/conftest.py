@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Failures inside the shared contract suites are explained as in any test. Here, before any
-# module that imports one is collected.
+# Failures inside the shared contract suites are explained as in any test. Said here:
+# before any module that imports one is collected.
 pytest.register_assert_rewrite("tests.contract")
 
 # A shared machine is slow at times; an example that takes long is not a failure.

@@ -22,7 +22,7 @@ from gateway.words.identifiers import read_merchant_id, read_request_id
 class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
     """See proto/bailee/v1/payment_service.proto."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it uses, by keyword
         self,
         *,
         create_payment: CreatePayment,

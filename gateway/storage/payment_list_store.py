@@ -19,11 +19,14 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
+    UnaryExpression,
     bindparam,
+    or_,
     select,
-    tuple_,
 )
+from sqlalchemy.sql.operators import custom_op
 
+from gateway.payments.payment import MoveKind
 from gateway.payments.payment_lists import (
     Page,
     PaymentFilter,
@@ -31,7 +34,6 @@ from gateway.payments.payment_lists import (
     RefundFilter,
     RefundPage,
 )
-from gateway.payments.payment import MoveKind
 from gateway.storage.codes import (
     MOVE_KINDS,
     MOVE_STATUSES,
@@ -62,30 +64,48 @@ _OF_CUSTOMER: Final = select(cards.c.card).where(
     cards.c.customer_reference == bindparam("customer_reference"),
     cards.c.customer_reference != constant(""),
 )
-# A partial index serves only a query that repeats its condition.
-_CONDITIONS: Final[Mapping[str, tuple[ColumnElement[bool], ...]]] = {
-    "merchant_reference": (
-        payments.c.merchant_reference == bindparam("merchant_reference"),
-        payments.c.merchant_reference != constant(""),
-    ),
-    "card": (payments.c.card == _OF_CARD,),
-    "customer_reference": (payments.c.card.in_(_OF_CUSTOMER),),
-    "amount": (
-        payments.c.minor_units == bindparam("minor_units"),
-        payments.c.currency == bindparam("currency"),
-    ),
-    "state": (payments.c.state == bindparam("state"),),
-    "last_four": (cards.c.last_four == bindparam("last_four"),),
-}
-# The first of these that is asked for leads: it leaves the fewest rows.
-_INDEXES: Final = {
-    "merchant_reference": "payments_by_merchant_reference",
-    "card": "payments_by_card",
-    "customer_reference": "payments_by_card",
-    "amount": "payments_by_amount",
-    "state": "payments_by_state",
-}
-PAYMENT_FILTERS: Final = tuple(_CONDITIONS)
+# The first of these that is asked for leads, because it leaves the fewest rows. SQLite
+# keeps no statistics that would tell it so: what the others compare is written so that
+# no index serves it.
+_LEADING: Final = (
+    "merchant_reference",
+    "card",
+    "customer_reference",
+    "amount",
+    "state",
+)
+
+
+def _no_index(column: ColumnElement[int]) -> ColumnElement[int]:
+    """Returns ``+column``: equal to the column, and nothing that an index holds."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+
+
+def _conditions(name: str, *, leads: bool) -> tuple[ColumnElement[bool], ...]:
+    """Returns what a filter asks of a payment."""
+    table = payments.c
+    card = table.card if leads else _no_index(table.card)
+    match name:
+        case "merchant_reference":
+            # A partial index serves only a query that repeats its condition.
+            wanted = table.merchant_reference == bindparam(name)
+            return wanted, table.merchant_reference != constant("")
+        case "card":
+            return (card == _OF_CARD,)
+        case "customer_reference":
+            return (card.in_(_OF_CUSTOMER),)
+        case "amount":
+            units = table.minor_units if leads else _no_index(table.minor_units)
+            same_currency = table.currency == bindparam("currency")
+            return units == bindparam("minor_units"), same_currency
+        case "state":
+            state = table.state if leads else _no_index(table.state)
+            return (state == bindparam(name),)
+        case _:
+            return (cards.c.last_four == bindparam("last_four"),)
+
+
+PAYMENT_FILTERS: Final = (*_LEADING, "last_four")
 _MOVE_CONDITIONS: Final = {
     "payment": (payments.c.name == bindparam("payment"),),
     "status": (moves.c.status == bindparam("status"),),
@@ -96,40 +116,36 @@ REFUND_FILTERS: Final = tuple(_MOVE_CONDITIONS)
 @cache
 def payments_sql(filters: frozenset[str]) -> str:
     """Returns the statement for these filters; times and position are in each."""
-    leading = next((name for name in _INDEXES if name in filters), "")
-    index = _INDEXES.get(leading, "payments_by_time")
+    leading = next((name for name in _LEADING if name in filters), "")
+    scope: ColumnElement[int] = payments.c.scope
+    if leading in ("card", "customer_reference"):
+        scope = _no_index(scope)  # the card's own index knows no merchant
     statement = (
         select(*PAYMENT_RESULT, payments.c.payment)
         .join(cards, cards.c.card == payments.c.card)
         .join(processor_accounts, processor_accounts.c.account == payments.c.account)
         .where(
-            payments.c.scope == _SCOPE,
+            scope == _SCOPE,
             payments.c.created_at >= bindparam("created_from"),
             payments.c.created_at < bindparam("created_before"),
         )
-        # SQLite keeps no statistics that would tell it which index is the best.
-        .with_hint(payments, f"INDEXED BY {index}", "sqlite")
     )
     for name in sorted(filters):
-        statement = statement.where(*_CONDITIONS[name])
+        statement = statement.where(*_conditions(name, leads=name == leading))
     return sql(_newest_first(statement, payments, payments.c.payment))
 
 
 @cache
 def refunds_sql(filters: frozenset[str]) -> str:
     """Returns the statement for these filters; the position is in each."""
-    index = "moves_by_time"
+    kind: ColumnElement[int] = moves.c.kind
     if "payment" in filters:
-        index = "moves_by_payment"
-    elif "status" in filters:
-        index = "moves_by_status"
-    refund = constant(MOVE_KINDS.code(MoveKind.REFUND))
+        kind = _no_index(kind)
     statement = (
         select(*MOVE_RESULT, moves.c.move)
         .join(payments, payments.c.payment == moves.c.payment)
         .where(moves.c.scope == _SCOPE, payments.c.scope == _SCOPE)
-        .where(moves.c.kind == refund)
-        .with_hint(moves, f"INDEXED BY {index}", "sqlite")
+        .where(kind == constant(MOVE_KINDS.code(MoveKind.REFUND)))
     )
     for name in sorted(filters):
         statement = statement.where(*_MOVE_CONDITIONS[name])
@@ -140,11 +156,15 @@ def _newest_first(
     statement: Select[Any], table: Table, number: ColumnElement[int]
 ) -> Select[Any]:
     made = table.c.created_at
-    end = tuple_(bindparam("after_time"), bindparam("after_number"))
+    after: BindParameter[int] = bindparam("after_time")
+    # "Not later" finds the place in the index; the rest tells equal times apart.
+    is_later_page = or_(made < after, number < bindparam("after_number"))
     return (
-        statement.where(made <= bindparam("after_time"), tuple_(made, number) < end)
+        statement.where(made <= after, is_later_page)
         .order_by(made.desc(), number.desc())
         .limit(bindparam("limit"))
+        # Left out, SQLAlchemy would write a parameter of its own for SQLite.
+        .offset(constant(0))
     )
 
 

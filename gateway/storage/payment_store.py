@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.errors import PaymentNotFound
+from gateway.payments.payment import Move, Payment
 from gateway.payments.payment_lists import (
     Page,
     PaymentFilter,
@@ -27,7 +28,6 @@ from gateway.payments.payment_lists import (
     RefundFilter,
     RefundPage,
 )
-from gateway.payments.payment import Move, Payment
 from gateway.storage import payment_list_store
 from gateway.storage.codes import store_time
 from gateway.storage.log_rows import Scope

@@ -1,8 +1,6 @@
 """A stand-in that we did not write takes the happy path through the real SDK.
 
-localstripe lags behind Stripe: it refuses parameters that Stripe takes and leaves out
-amounts that Stripe tells. The passage between strips the former and adds the latter;
-the adapter has no mode for it.
+The passage between makes up for where it lags behind; the adapter has no mode for it.
 """
 
 import pytest
@@ -19,41 +17,13 @@ from tests.contract.processor_harness import (
     an_order,
 )
 from tests.processors.stripe import cards
-from tests.processors.stripe.tools import Passage, running_localstripe
+from tests.processors.stripe.localstripe import localstripe_passage
+from tests.processors.stripe.tools import running_localstripe
 
 pytestmark = pytest.mark.process
 
 ACCOUNT = an_account("stripe")
 PRICE = Money(1999, "USD")
-# Stripe takes them; localstripe answers 400 "Unexpected …".
-_REFUSED_WRONGLY = (
-    "allowed_payment_method_types",
-    "error_on_requires_action",
-    "return_url",
-    "setup_future_usage",
-    "statement_descriptor_suffix",
-)
-
-
-def without_what_it_refuses(_path, form):
-    return {
-        key: value
-        for key, value in form.items()
-        if not key.startswith(_REFUSED_WRONGLY)
-    }
-
-
-def with_the_amounts_it_leaves_out(body):
-    if body.get("object") != "payment_intent":
-        return body
-    charge = body.get("latest_charge") or {}
-    done = body["status"] == "succeeded"
-    held = body["status"] == "requires_capture"
-    refunded = charge.get("amount_refunded", 0) if isinstance(charge, dict) else 0
-    return body | {
-        "amount_received": body["amount"] - refunded if done else 0,
-        "amount_capturable": body["amount"] if held else 0,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +34,7 @@ def localstripe():
 
 @pytest.fixture
 async def passage(localstripe):
-    passage = Passage(
-        localstripe,
-        ask=without_what_it_refuses,
-        tell=with_the_amounts_it_leaves_out,
-    )
+    passage = localstripe_passage(localstripe)
     async with passage.open() as passage.address:
         yield passage
 
