@@ -13,8 +13,7 @@ import urllib.request
 
 import grpc
 import pytest
-from bailee import BaileeError, Billing, Card, Client
-from bailee.client import new_request_id
+from bailee import BaileeError, Billing, Card, Client, new_request_id
 from bailee.v1 import card_pb2, vault_service_pb2
 from bailee.v1 import payment_service_pb2 as pb
 
