@@ -167,7 +167,7 @@ def drive(client, seen, bank):
 
 def drive_lists(client, seen):
     """Lists, found by a card number and by an honest name."""
-    stub, merchant = client._payments, client.merchant
+    stub, merchant = client._connection.payments, client.merchant
     for request in (
         pb.ListPaymentsRequest(merchant=merchant),
         pb.ListPaymentsRequest(merchant=merchant, merchant_reference=OK),
@@ -177,7 +177,7 @@ def drive_lists(client, seen):
         pb.ListRefundsRequest(merchant=merchant, payment=OK),
     ):
         rpc = request.DESCRIPTOR.name.removesuffix("Request")
-        seen.call(client._call, getattr(stub, rpc), request, "")
+        seen.call(client._call, getattr(stub, rpc), request)
 
 
 def send_garbage(client, seen):
