@@ -16,6 +16,8 @@ _ANY: Final = frozenset(Role)
 _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
 _READS_PAYMENTS: Final = frozenset({Role.READ, Role.PAY, Role.REFUND})
+_AUDIT: Final = "/bailee.v1.AuditService/"
+_LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 
 ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
@@ -31,6 +33,10 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_PAYMENTS}ListPayments": _READS_PAYMENTS,
         f"{_PAYMENTS}GetRefund": _READS_PAYMENTS,
         f"{_PAYMENTS}ListRefunds": _READS_PAYMENTS,
+        f"{_AUDIT}GetCheckpoint": _LOG_READERS,
+        f"{_AUDIT}ListEntries": _LOG_READERS,
+        f"{_AUDIT}GetInclusionProof": _LOG_READERS,
+        f"{_AUDIT}GetConsistencyProof": _LOG_READERS,
     }
 )
 
