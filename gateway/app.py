@@ -31,6 +31,7 @@ from gateway.payments.boundaries import Reached, ignore
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
 from gateway.payments.create_payment import CreatePayment
+from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
 from gateway.payments.processor_steps import ProcessorSteps
@@ -42,7 +43,11 @@ from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.merchant_servicer import MerchantServicer
-from gateway.rpc.operator_server import BillingCallers, build_operator_server
+from gateway.rpc.operator_server import (
+    BillingCallers,
+    OperatorListener,
+    build_operator_server,
+)
 from gateway.rpc.operator_servicer import OperatorServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
@@ -145,11 +150,12 @@ class Gateway:
             health_servicer=self.health,
         )
 
-    def operator_server(self, authenticator: Authenticator) -> grpc.aio.Server:
-        """Returns the operator listener's server, not yet listening."""
-        return build_operator_server(
+    def operator_listener(self, authenticator: Authenticator) -> OperatorListener:
+        """Returns the listener for those who run the gateway, not yet listening."""
+        server = build_operator_server(
             authenticator=authenticator, services=self.operator_services
         )
+        return OperatorListener(server, self.settings)
 
     async def close(self) -> None:
         """Finishes what is between two steps, then lets everything go."""
@@ -183,7 +189,9 @@ class Gateway:
             cancel_payment=cancel,
             refund_payment=refund,
             read_payments=ReadPayments(storage=self.storage),
+            list_payments=ListPayments(storage=self.storage),
             digests=self._digests,
+            page_tokens=PageTokens(self.keys),
         )
 
     def _merchants(self) -> MerchantServicer:

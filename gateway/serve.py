@@ -45,6 +45,7 @@ async def serve(settings: Settings) -> None:
     )
     await callers.start()
     server = gateway.server(callers)
+    operators = gateway.operator_listener(callers)
     credentials = mutual_tls(
         settings.path("tls_certificate"),
         settings.path("tls_key"),
@@ -53,11 +54,13 @@ async def serve(settings: Settings) -> None:
     try:
         listen(server, settings.listen, credentials)
         await server.start()
+        await operators.start()
         _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
         resolver = asyncio.create_task(_settle(gateway.resolver, settings))
         await _stop_asked()
         _log.info("draining")
         gateway.health.drain()
+        await operators.stop(settings.stop_grace_seconds)
         await server.stop(settings.stop_grace_seconds)
         resolver.cancel()
         with suppress(asyncio.CancelledError):

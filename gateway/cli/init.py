@@ -5,11 +5,13 @@ and nothing is ever overwritten.
 """
 
 import asyncio
+import ipaddress
+import re
 import secrets
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -19,17 +21,29 @@ from bailee import Bundle
 from gateway.adapters import open_keys, open_storage
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
-from gateway.config import FILE_NAME, Settings
+from gateway.config import FILE_NAME, Settings, check_listen
+from gateway.errors import RequestInvalid
 from gateway.key_providers.certificates import Authority, Issued
 from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.versions import NEWEST
 from gateway.storage.unit import SqliteUnit
 from gateway.words.callers import Caller, Role
-from gateway.words.identifiers import GATEWAY, ProcessorAccountId, read_merchant_id
+from gateway.words.identifiers import (
+    GATEWAY,
+    MerchantId,
+    ProcessorAccountId,
+    read_merchant_id,
+)
 from gateway.words.lifecycles import MerchantState
 
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# The common name of a certificate has no room for more (RFC 5280, ub-common-name).
+_HOST_LENGTH_MAX: Final = 64
 _BILLING_ROLES: Final = frozenset({Role.TOKENIZE, Role.PAY, Role.REFUND, Role.READ})
+# A first gateway is often run by one person. Later ones can be given less.
+_OPERATOR_ROLES: Final = frozenset({Role.OPERATOR, Role.COMPLIANCE, Role.AUDITOR})
+_INIT: Final = "bailee init"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +54,20 @@ class InitOptions:
     hosts: Sequence[str] = ("localhost", "127.0.0.1")
     merchant: str = "shop"
     caller: str = "billing"
+    operator: str = "admin"
     stripe_key_file: Path | None = None
     passphrase_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """Where things are."""
+    """Where things are, and what the operator should know about them."""
 
     folder: Path
     bundle: Path
-    vault_id: str = field(default="")
+    vault_id: str
+    processor: str
+    only_this_machine: bool
 
 
 class InitRefused(Exception):
@@ -61,10 +78,12 @@ def create_gateway(folder: Path, options: InitOptions, now: datetime) -> Created
     """Makes a gateway in a new folder.
 
     Raises:
-        InitRefused: The folder exists, or a Stripe key is not one.
+        InitRefused: The folder exists, an option is not of its form, or a Stripe key
+            is not one.
     """
     if folder.exists():
         raise InitRefused(f"{folder} exists; bailee init never overwrites")
+    _check(options)
     stripe_key = _read_stripe_key(options.stripe_key_file)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
@@ -76,7 +95,64 @@ def create_gateway(folder: Path, options: InitOptions, now: datetime) -> Created
         shutil.rmtree(building, ignore_errors=True)
         raise
     bundle = folder / "bundles" / options.caller
-    return Created(folder=folder, bundle=bundle, vault_id=vault_id)
+    return Created(
+        folder=folder,
+        bundle=bundle,
+        vault_id=vault_id,
+        processor=_describe_processor(stripe_key),
+        only_this_machine=_is_loopback(options.listen.rpartition(":")[0])
+        and not all(_is_loopback(host) for host in options.hosts),
+    )
+
+
+def _check(options: InitOptions) -> None:
+    """Refuses what would end up in a certificate, a path or a setting and not work."""
+    try:
+        check_listen(options.listen)
+    except ValueError as error:
+        raise InitRefused(f"--listen {error}") from error
+    for host in options.hosts:
+        if not _is_address(host) and not _is_host_name(host):
+            raise InitRefused(f"--host {host!r} is not a host name or an IP address")
+    if ":" in options.hosts[0]:
+        raise InitRefused("the first --host names the vault: no IPv6 address")
+    for option, name in (("caller", options.caller), ("operator", options.operator)):
+        if not _NAME.fullmatch(name):
+            raise InitRefused(f"--{option} is not made of a-z, 0-9 and inner hyphens")
+    try:
+        read_merchant_id(options.merchant)
+    except RequestInvalid as error:
+        raise InitRefused(
+            "--merchant is not 3 to 40 characters of a-z, 0-9 and inner hyphens"
+        ) from error
+
+
+def _is_host_name(text: str) -> bool:
+    labels = text.lower().split(".")
+    return len(text) <= _HOST_LENGTH_MAX and all(map(_NAME.fullmatch, labels))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    bare = host.strip("[]")
+    return bare == "localhost" or (
+        _is_address(bare) and ipaddress.ip_address(bare).is_loopback
+    )
+
+
+def _describe_processor(stripe_key: str) -> str:
+    if not stripe_key:
+        return "the embedded simulator; no real money moves"
+    if "_live_" in stripe_key:
+        return "Stripe with a live key; real money moves"
+    return "Stripe in test mode; no real money moves"
 
 
 def _build(folder: Path, options: InitOptions, stripe_key: str, now: datetime) -> str:
@@ -93,60 +169,79 @@ def _build(folder: Path, options: InitOptions, stripe_key: str, now: datetime) -
     _write_pair(folder / "ca" / "billing-ca", billing.pem)
     _write_pair(folder / "ca" / "operator-ca", operators.pem)
     _write_pair(folder / "tls" / "server", billing.issue_server(options.hosts, now))
-    spiffe_id = f"spiffe://{options.hosts[0]}/caller/{options.caller}"
     settings = Settings.read(folder)
     settings.path("database").parent.mkdir(mode=0o700)
-    asyncio.run(_fill_database(settings, options, spiffe_id, now))
+    caller, operator = _callers(options)
+    asyncio.run(_fill_database(settings, options, (caller, operator), now))
     keys = open_keys(settings)
-    issued = billing.issue_caller(spiffe_id, now)
-    port = options.listen.rpartition(":")[2]
-    merchant = read_merchant_id(options.merchant)
-    Bundle(
-        address=f"{options.hosts[0]}:{port}",
-        vault_id=vault_id,
-        merchant=options.merchant,
-        identity_key=keys.identity_public_key,
-        log_key=keys.log_public_key,
-        log_origin=origin_of(vault_id, merchant, 1),
-        ca_certificate=billing.pem.certificate,
-        client_certificate=issued.certificate,
-        client_key=issued.key,
-    ).write(folder / "bundles" / options.caller)
+    for authority, who, home in (
+        (billing, caller, folder / "bundles" / options.caller),
+        (operators, operator, folder / "operators" / options.operator),
+    ):
+        issued = authority.issue_caller(who.spiffe_id, now)
+        scope = GATEWAY if who.is_operator else read_merchant_id(options.merchant)
+        Bundle(
+            address=f"{options.hosts[0]}:{options.listen.rpartition(':')[2]}",
+            vault_id=vault_id,
+            merchant=scope,
+            identity_key=keys.identity_public_key,
+            log_key=keys.log_public_key,
+            log_origin=origin_of(vault_id, scope, 1),
+            ca_certificate=billing.pem.certificate,
+            client_certificate=issued.certificate,
+            client_key=issued.key,
+        ).write(home)
     return vault_id
 
 
+def _callers(options: InitOptions) -> tuple[Caller, Caller]:
+    """Returns the first billing caller and the first operator."""
+    domain = f"spiffe://{options.hosts[0]}"
+    merchant = frozenset({read_merchant_id(options.merchant)})
+    return (
+        Caller(f"{domain}/caller/{options.caller}", _BILLING_ROLES, merchant),
+        Caller(f"{domain}/operator/{options.operator}", _OPERATOR_ROLES, None),
+    )
+
+
 async def _fill_database(
-    settings: Settings, options: InitOptions, spiffe_id: str, now: datetime
+    settings: Settings, options: InitOptions, callers: Sequence[Caller], now: datetime
 ) -> None:
     merchant_id = read_merchant_id(options.merchant)
+    accounts = [_account("simulator", "simulator", Environment.TEST, now)]
+    mode = Environment.TEST
+    if options.stripe_key_file is not None:
+        key = options.stripe_key_file.read_text("utf-8")
+        mode = Environment.LIVE if "_live_" in key else Environment.TEST
+        accounts = [_account("stripe", "stripe", mode, now)]
     merchant = Merchant(
         merchant_id=merchant_id,
         state=MerchantState.ACTIVE,
         policy_version=NEWEST.number,
         created_at=now,
-    )
-    accounts = [_account("simulator", "simulator", Environment.TEST, now)]
-    if options.stripe_key_file is not None:
-        key = options.stripe_key_file.read_text("utf-8")
-        mode = Environment.LIVE if "_live_" in key else Environment.TEST
-        accounts = [_account("stripe", "stripe", mode, now)]
-    caller = Caller(
-        spiffe_id=spiffe_id, roles=_BILLING_ROLES, merchants=frozenset({merchant_id})
-    )
-    started = Entry(
-        type=EntryType.LOG_STARTED, merchant=merchant_id, at=now, caller="bailee init"
+        environment=mode,
     )
 
-    def start(unit: SqliteUnit) -> None:
+    def entry(scope: MerchantId, kind: EntryType, subject: str | None = None) -> Entry:
+        return Entry(type=kind, merchant=scope, at=now, caller=_INIT, subject=subject)
+
+    def make_merchant(unit: SqliteUnit) -> None:
+        unit.merchants.add(merchant)
+        unit.log.append(entry(merchant_id, EntryType.LOG_STARTED))
+        unit.log.append(entry(merchant_id, EntryType.MERCHANT_CREATED))
         for account in accounts:
             unit.merchants.add_account(account)
-        unit.log.append(started)
+
+    def make_callers(unit: SqliteUnit) -> None:
+        unit.log.append(entry(GATEWAY, EntryType.LOG_STARTED))
+        for caller in callers:
+            unit.callers.put(caller)
+            unit.log.append(entry(GATEWAY, EntryType.CALLER_CREATED, caller.spiffe_id))
 
     storage = open_storage(settings, open_keys(settings))
     try:
-        await storage.commit(merchant_id, lambda unit: unit.merchants.add(merchant))
-        await storage.commit(merchant_id, start)
-        await storage.commit(GATEWAY, lambda unit: unit.callers.put(caller))
+        await storage.commit(merchant_id, make_merchant)
+        await storage.commit(GATEWAY, make_callers)
     finally:
         await storage.close()
 

@@ -20,12 +20,13 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import (
     add_ServerReflectionServicer_to_server,
 )
 
-from gateway.config import ConfigInvalid
+from gateway.config import ConfigInvalid, Settings
 from gateway.errors import CallerUnknown
 from gateway.rpc.authorization import OPEN_TO_EVERY_CALLER
 from gateway.rpc.callers import Authenticator, CallContext
 from gateway.rpc.guard import Guard
 from gateway.rpc.server import Service, guarded_server, listen
+from gateway.rpc.tls import mutual_tls
 from gateway.words.callers import Caller, Role
 
 REFLECTION: Final = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
@@ -75,6 +76,40 @@ def build_operator_server(
     reflecting = ReflectionServicer(names)
     add_ServerReflectionServicer_to_server(reflecting, server)  # type: ignore[no-untyped-call]
     return server
+
+
+class OperatorListener:
+    """The operator listener of a running gateway."""
+
+    def __init__(self, server: grpc.aio.Server, settings: Settings) -> None:
+        self._server = server
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Listens on the socket, and on the address if one is set.
+
+        Raises:
+            ConfigInvalid: The path is too long for a socket.
+            PortTaken: Another program listens on the address.
+            TlsFilesUnusable: A certificate is missing or does not fit.
+        """
+        socket = self._settings.path("operator_socket")
+        listen_on_socket(self._server, socket, self._credentials())
+        address = self._settings.operator_listen
+        if address:
+            listen(
+                self._server, address, self._credentials(), setting="operator_listen"
+            )
+        await self._server.start()
+
+    def _credentials(self) -> grpc.ServerCredentials:
+        """Returns credentials for one port: gRPC cannot use them for a second."""
+        path = self._settings.path
+        return mutual_tls(path("tls_certificate"), path("tls_key"), path("operator_ca"))
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Lets running calls finish."""
+        await self._server.stop(grace_seconds)
 
 
 def listen_on_socket(
