@@ -14,6 +14,8 @@ import grpc.aio
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.metrics import Metrics
+from gateway.parts import Parts
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Reached, ignore
@@ -28,10 +30,11 @@ from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.guard import Guard
+from gateway.rpc.health import DrainableHealth
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
-    DrainableHealth,
     Service,
     build_server,
     payment_service,
@@ -69,6 +72,9 @@ class Gateway:
         self.storage = storage
         self.processors = processors
         self.clock = clock
+        self.metrics = Metrics()
+        self.parts = Parts()
+        self.guards: list[Guard] = []
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
@@ -103,12 +109,15 @@ class Gateway:
             vault_service(self._vault()),
             payment_service(self._payments()),
         ]
-        self.health = DrainableHealth(service.name for service in self.services)
+        names = [service.name for service in self.services]
+        self.health = DrainableHealth(names, self.parts)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
+        guard = Guard(authenticator, metrics=self.metrics)
+        self.guards.append(guard)
         return build_server(
-            authenticator=authenticator,
+            guard=guard,
             services=self.services,
             health_servicer=self.health,
         )

@@ -1,6 +1,5 @@
 """The ``bailee`` command. Heavy modules are imported by the command that needs them."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -111,10 +110,10 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
 def serve(folder: Path) -> None:
     """Serve the gateway in DIR until SIGTERM or SIGINT; logs JSON lines on stderr."""
     from gateway.errors import GatewayError
-    from gateway.serve import serve as run
+    from gateway.serve import run
 
     try:
-        asyncio.run(run(Settings.read(folder)))
+        run(Settings.read(folder))
     except (ConfigInvalid, GatewayError, OSError, RuntimeError) as error:
         _refuse(_explain(error))
 
