@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol
 import grpc
 import grpc.aio
 from bailee.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     payment_service_pb2,
     payment_service_pb2_grpc,
     vault_service_pb2,
@@ -20,6 +22,7 @@ from bailee.v1 import (
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2_grpc
 
+from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
 from gateway.rpc.health import DrainableHealth
 from gateway.rpc.payment_servicer import PaymentServicer
@@ -37,7 +40,7 @@ OPTIONS: Final = (
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 256),
-    # A connection outlives its client's certificate; a new handshake checks it again.
+    # A new handshake sees today's certificates, ours too.
     ("grpc.max_connection_age_ms", _HOUR_MS),
     ("grpc.max_connection_age_grace_ms", _HOUR_MS // 12),
     # Finds callers that vanished without closing their connection.
@@ -84,6 +87,15 @@ def payment_service(servicer: PaymentServicer) -> Service:
     return _service(
         payment_service_pb2.DESCRIPTOR,
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
+        servicer,
+    )
+
+
+def audit_service(servicer: AuditServicer) -> Service:
+    """Returns bailee.v1.AuditService."""
+    return _service(
+        audit_service_pb2.DESCRIPTOR,
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
         servicer,
     )
 

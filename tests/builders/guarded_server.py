@@ -225,13 +225,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(ca, folder, **options):
-    """Runs a server on a free port; keywords go to the guard."""
+async def serving(ca, folder, clock=None, **options):
+    """Runs a server on a free port; other keywords go to the guard."""
     server_ca = folder / "ca.pem"
     server_ca.write_bytes(ca.pem)
     certificate, key = ca.server().write(folder, "server")
     table = CallerTable()
-    directory = CallerDirectory(storage=table, clock=SystemClock())
+    directory = CallerDirectory(storage=table, clock=clock or SystemClock())
     await directory.refresh()
     roles = {**ROLES, **_STREAM_ROLES}
     guard = Guard(directory, metrics=Metrics(), roles=roles, **options)
