@@ -4,11 +4,9 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-import grpc.aio
 import uvloop
 
 from gateway.adapters import BUILD, open_processors, open_storage, read_passphrase
@@ -85,12 +83,15 @@ async def _serve(gateway: Gateway) -> None:
     await server.start()
     _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
     loops.start()
+    # Not canceled, ever: that would cancel what ``stop`` waits for, too.
+    end = asyncio.create_task(server.wait_for_termination())
     try:
-        await _until_stopped(server)
+        await _until_told_or_dead(end)
     finally:
         _log.info("draining")
         gateway.health.drain()
         await server.stop(settings.stop_grace_seconds)
+        await asyncio.wait((end,))
         await loops.close()
 
 
@@ -135,9 +136,9 @@ def loops_of(
             stuck_after_seconds=60,
         ),
         Loop(
-            name="certificates",
+            name="certificate-check",
             work=look_at_certificates,
-            every_seconds=5,
+            every_seconds=2,
             stuck_after_seconds=60,
         ),
     )
@@ -169,25 +170,19 @@ def find_tls_problem(files: TlsFiles, clock: Clock) -> str:
     return ""
 
 
-async def _until_stopped(server: grpc.aio.Server) -> None:
+async def _until_told_or_dead(end: "asyncio.Task[bool]") -> None:
     """Waits for SIGTERM or SIGINT.
 
     Raises:
         ServerDied: The server ended first. A process that lives on without it would
             look healthy to whatever restarts processes.
     """
-    asked = asyncio.Event()
+    told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    asking = asyncio.create_task(asked.wait())
-    ending = asyncio.create_task(server.wait_for_termination())
-    try:
-        await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
-        if not asked.is_set():
-            raise ServerDied("the gRPC server ended by itself") from ending.exception()
-    finally:
-        for task in (asking, ending):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        loop.add_signal_handler(number, told.set)
+    telling = asyncio.create_task(told.wait())
+    await asyncio.wait((telling, end), return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    if not told.is_set():
+        raise ServerDied("the gRPC server ended by itself") from end.exception()

@@ -91,7 +91,7 @@ class TestCallerDirectory:
     async def test_lets_a_certificate_in_until_it_expires(self):
         """The handshake looked at it once; the connection may be an hour old."""
         certificate = Ca().client(BILLING, ends=DAY / 2).certificate
-        clock = ManualClock(NOW)
+        clock = ManualClock(datetime.now(UTC))
         directory = directory_of(CallerTable(), clock)
         await directory.refresh()
         clock.move(DAY / 2 - timedelta(minutes=1))
