@@ -27,6 +27,7 @@ class Reason(StrEnum):
     MERCHANT_NOT_FOUND = "MERCHANT_NOT_FOUND"
     CARD_TOKEN_NOT_FOUND = "CARD_TOKEN_NOT_FOUND"  # noqa: S105 - a reason, not a secret
     PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
+    REFUND_NOT_FOUND = "REFUND_NOT_FOUND"
     PROCESSOR_ACCOUNT_NOT_FOUND = "PROCESSOR_ACCOUNT_NOT_FOUND"
     RPC_NOT_FOUND = "RPC_NOT_FOUND"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
@@ -162,6 +163,13 @@ class PaymentNotFound(GatewayError):
 
     reason = Reason.PAYMENT_NOT_FOUND
     message = "no such payment"
+
+
+class RefundNotFound(GatewayError):
+    """No such refund for this merchant."""
+
+    reason = Reason.REFUND_NOT_FOUND
+    message = "no such refund"
 
 
 class ProcessorAccountNotFound(GatewayError):

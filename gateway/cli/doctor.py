@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.adapters import open_keys
 from gateway.cli.certificates import expires_at
+from gateway.cli.refusals import explain
 from gateway.config import ConfigInvalid, Settings
 from gateway.errors import GatewayError
 from gateway.words.clock import SystemClock
@@ -79,6 +80,11 @@ def _check_secrets(settings: Settings) -> Iterator[Finding]:
     files = [settings.path("tls_key"), *settings.path("keyring").rglob("*")]
     files += sorted(settings.folder.glob("ca/*-key.pem"))
     files += sorted(settings.path("credentials").glob("*"))
+    keyring = settings.path("keyring")
+    if keyring.is_dir() and keyring.stat().st_mode & _READABLE_BY_OTHERS:
+        yield Finding(
+            "FAIL", f"others can look into {keyring}; run: chmod 700 {keyring}"
+        )
     for file in files:
         if file.is_file() and file.stat().st_mode & _READABLE_BY_OTHERS:
             yield Finding("FAIL", f"others can read {file}; run: chmod 600 {file}")
@@ -88,7 +94,7 @@ def _check_keyring(settings: Settings) -> Iterator[Finding]:
     try:
         keys = open_keys(settings)
     except (GatewayError, OSError, ValueError) as error:
-        yield Finding("FAIL", f"the keyring does not open: {error}")
+        yield Finding("FAIL", f"the keyring does not open: {explain(error)}")
         return
     yield Finding("ok  ", f"the keyring of vault {keys.vault_id} opens")
     newest = keys.sealing_keys(SystemClock().now())[0]

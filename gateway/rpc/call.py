@@ -34,11 +34,30 @@ class Stream:
         self.context: Final = context
         self._task = asyncio.current_task()
         self._refusal: GatewayError | None = None
+        self._is_writing = False
+
+    async def write(self, response: object) -> None:
+        """Sends one answer.
+
+        Raises:
+            GatewayError: The stream was ended meanwhile.
+        """
+        self._is_writing = True
+        await self.context.write(response)
+        self._is_writing = False
+        if self._refusal is not None:
+            raise self._refusal
 
     def end(self, refusal: GatewayError) -> None:
-        """Ends the stream with this error, wherever its handler waits."""
-        if self._refusal is None and self._task is not None:
-            self._refusal = refusal
+        """Ends the stream with this error, wherever its handler waits.
+
+        A write is waited for: gRPC cannot send a status beside a message that was
+        given up half-way, and the stream would stay open.
+        """
+        if self._refusal is not None or self._task is None:
+            return
+        self._refusal = refusal
+        if not self._is_writing:
             self._task.cancel()
 
     def refusal(self) -> GatewayError | None:

@@ -42,7 +42,11 @@ from gateway.errors import (
     RpcNotFound,
 )
 from gateway.metrics import Metrics
-from gateway.rpc.authorization import OPEN_TO_EVERY_CALLER, ROLES
+from gateway.rpc.authorization import (
+    NAME_NO_MERCHANT,
+    OPEN_TO_EVERY_CALLER,
+    ROLES,
+)
 from gateway.rpc.call import Call, Context, Stream
 from gateway.rpc.callers import Authenticator, set_caller
 from gateway.words.callers import Role
@@ -197,6 +201,7 @@ class GuardedRpc:
         self._rpc = rpc.removeprefix("/")
         self._behaviour = behaviour
         self._roles = roles
+        self._names_merchant = roles is not None and rpc not in NAME_NO_MERCHANT
         # A load balancer asks for health every few seconds.
         self._level = logging.DEBUG if rpc in OPEN_TO_EVERY_CALLER else logging.INFO
         self._meter = guard.metrics.call_meter(self._rpc)
@@ -225,7 +230,7 @@ class GuardedRpc:
         try:
             self._admit(call, context)
             request = self._read(call, raw)
-            return await self._stream(request, context)
+            return await self._stream(call, request, context)
         except BaseException as error:  # noqa: BLE001 - the outermost boundary
             status = call.judge(error, context)
         finally:
@@ -254,7 +259,7 @@ class GuardedRpc:
         call = self._begin_stream(context)
         try:
             self._admit(call, context)
-            return await self._stream(requests, context)
+            return await self._stream(call, requests, context)
         except BaseException as error:  # noqa: BLE001 - the outermost boundary
             status = call.judge(error, context)
         finally:
@@ -314,7 +319,7 @@ class GuardedRpc:
         except DecodeError:
             # Without its cause, whose text is about the bytes it could not read.
             raise RequestMalformed from None
-        if self._roles is not None:
+        if self._names_merchant:
             self._check_merchant(call, request)
         message: Message = request
         return message
@@ -325,14 +330,14 @@ class GuardedRpc:
             raise MerchantNotFound
         call.merchant = merchant
 
-    async def _stream(self, request: object, context: Context) -> None:
+    async def _stream(self, call: Call, request: object, context: Context) -> None:
         """Step 6 of handlers that yield their answers, and of those that write them."""
-        if not isasyncgenfunction(self._behaviour):
+        if call.stream is None or not isasyncgenfunction(self._behaviour):
             await self._behaviour(request, context)
             return
         async with aclosing(self._behaviour(request, context)) as responses:
             async for response in responses:
-                await context.write(response)
+                await call.stream.write(response)
 
 
 def _response_type(rpc: str) -> type[Message]:

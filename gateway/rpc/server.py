@@ -14,6 +14,8 @@ import grpc.aio
 from bailee.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,
+    merchant_service_pb2,
+    merchant_service_pb2_grpc,
     payment_service_pb2,
     payment_service_pb2_grpc,
     vault_service_pb2,
@@ -25,6 +27,7 @@ from grpc_health.v1 import health_pb2_grpc
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
 from gateway.rpc.health import DrainableHealth
+from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.unbreakable_server import unbreakable_server
 from gateway.rpc.vault_servicer import VaultServicer
@@ -87,6 +90,15 @@ def payment_service(servicer: PaymentServicer) -> Service:
     return _service(
         payment_service_pb2.DESCRIPTOR,
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
+        servicer,
+    )
+
+
+def merchant_service(servicer: MerchantServicer) -> Service:
+    """Returns bailee.v1.MerchantService."""
+    return _service(
+        merchant_service_pb2.DESCRIPTOR,
+        merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server,
         servicer,
     )
 
