@@ -35,6 +35,7 @@ class EntryType(StrEnum):
     PAYMENT_OUTCOME = "payment.outcome"
     WRAPPING_KEY_CREATED = "key.wrapping_created"
     WRAPPING_KEYS_RETIRED = "key.wrapping_retired"
+    KEY_ROTATION_PLANNED = "key.rotation_planned"
     EPOCH_KEY_CREATED = "key.epoch_created"
     EPOCH_KEY_DESTROYED = "key.epoch_destroyed"
     SEALING_KEY_CREATED = "key.sealing_created"

@@ -109,6 +109,8 @@ _INSERT_KEY: Final = sql(
         .where(
             wrapping_keys.c.scope == bindparam("scope"),
             wrapping_keys.c.key_id == bindparam("key_id"),
+            # Its copies would not open once its epoch is destroyed.
+            wrapping_keys.c.retired_at.is_(None),
         )
         .scalar_subquery(),
         wrapped=bindparam("wrapped"),
