@@ -33,11 +33,11 @@ from gateway.keys import epoch_schedule
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.ports import (
     Epoch,
-    RotatableKeyProvider,
     EpochState,
     EpochUnit,
     KeyUnit,
     Rewrap,
+    RotatableKeyProvider,
     WrappingKeyHolders,
 )
 from gateway.unit_of_work import Storage
@@ -72,9 +72,9 @@ class RotationUnit(EpochUnit, KeyUnit, AuditUnit, Protocol):
 class RotationParts:
     """What a rotation works with.
 
-    ``period`` is how old an epoch key may get, None for as old as it likes. ``pause`` is
-    longer than any call takes. ``instance`` names this process; ``lease`` is how long
-    others leave a rotation to it after its last sign of life, zero where no other
+    ``period`` is how old an epoch key may get, None for as old as it likes; ``pause``
+    is longer than any call takes. ``instance`` names this process; ``lease`` is how
+    long others leave a rotation to it after its last sign of life, zero where no other
     process can have the database.
     """
 

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 
 from gateway.storage.codes import KEY_KINDS, PURPOSES
 from gateway.storage.log_rows import Scope
@@ -37,22 +37,21 @@ _REWRAP: Final = sql(
         wrapped=bindparam("new"),
     )
 )
-# In the order of the table, which is walked once however many batches it takes.
+# In the order of the cards, which are walked once however many batches it takes.
 _CARDS_UNDER: Final = sql(
-    select(data_keys.c.card, scopes.c.merchant, cards.c.token)
-    .join(cards, cards.c.card == data_keys.c.card)
+    select(cards.c.card, scopes.c.merchant, cards.c.token)
     .join(scopes, scopes.c.scope == cards.c.scope)
     .where(
-        data_keys.c.card > bindparam("after"),
-        data_keys.c.wrapping_key.in_(
-            select(wrapping_keys.c.wrapping_key).where(
-                wrapping_keys.c.epoch == bindparam("epoch")
-            )
-        ),
+        cards.c.card > bindparam("after"),
+        exists()
+        .where(
+            data_keys.c.card == cards.c.card,
+            wrapping_keys.c.wrapping_key == data_keys.c.wrapping_key,
+            wrapping_keys.c.epoch == bindparam("epoch"),
+        )
+        .correlate(cards),
     )
-    .distinct()
-    .order_by(data_keys.c.card)
-    .limit(bindparam("limit"))
+    .order_by(cards.c.card)
 )
 
 
@@ -88,8 +87,9 @@ def find_cards_under(
     connection: sqlite3.Connection, epoch: str, *, after: int, limit: int
 ) -> list[CardUnder]:
     """See CardsUnderEpoch.cards_under."""
-    where = {"epoch": epoch, "after": after, "limit": limit}
-    rows = connection.execute(_CARDS_UNDER, where)
+    found = connection.execute(_CARDS_UNDER, {"epoch": epoch, "after": after})
+    rows = found.fetchmany(limit)
+    found.close()
     return [
         CardUnder(number, MerchantId(merchant), CardTokenName(token))
         for number, merchant, token in rows

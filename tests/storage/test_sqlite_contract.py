@@ -3,6 +3,11 @@
 import pytest
 
 from tests.builders.storage import open_shop
+from tests.contract.keys_contract import (
+    DataKeysContract,
+    EpochsContract,
+    KeysContract,
+)
 from tests.contract.storage_contract import (
     IsolationContract,
     LogContract,
@@ -11,7 +16,6 @@ from tests.contract.storage_contract import (
 from tests.contract.stores_contract import (
     CardsContract,
     ErasureContract,
-    KeysContract,
     MerchantsContract,
     PaymentsContract,
     RequestsContract,
@@ -47,6 +51,14 @@ class TestSqliteMerchants(MerchantsContract):
 
 
 class TestSqliteKeys(KeysContract):
+    pass
+
+
+class TestSqliteEpochs(EpochsContract):
+    pass
+
+
+class TestSqliteDataKeys(DataKeysContract):
     pass
 
 
