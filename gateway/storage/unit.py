@@ -10,6 +10,7 @@ from gateway.storage.epoch_store import SqliteEpochStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
+from gateway.storage.merchant_directory_store import SqliteMerchantDirectory
 from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.request_store import SqliteRequestStore
@@ -67,3 +68,8 @@ class SqliteUnit:
     def callers(self) -> SqliteCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
         return SqliteCallerStore(self._connection, self._scope)
+
+    @cached_property
+    def directory(self) -> SqliteMerchantDirectory:
+        """Every merchant; in units of the GATEWAY scope only."""
+        return SqliteMerchantDirectory(self._connection, self._scope)

@@ -40,6 +40,8 @@ WITHOUT_SCOPE = {
     "epoch_store._PUT": "the store refuses units of merchants",
     "epoch_store._SELECT": "the store refuses units of merchants",
     "key_store._MERCHANTS_WITH": "a rotation works for every merchant",
+    "merchant_directory_store._PAGE": "the store refuses units of merchants",
+    "merchant_directory_store._ONE": "the store refuses units of merchants",
     "merchant_store._SELECT_SCOPE": "finds the scope by the merchant's name",
     "merchant_store._INSERT_SCOPE": "makes the scope",
     "payment_store._UNSETTLED": "the resolver works for every merchant",
