@@ -43,6 +43,7 @@ from gateway.processors.simulator.processor import (
     SimulatorProcessor,
 )
 from gateway.rpc.callers import Authenticator, CallerDirectory
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import DrainableHealth, build_server, listen
@@ -205,6 +206,7 @@ class Gateway:
             read_card_tokens=ReadCardTokens(storage=storage),
             delete_card_token=DeleteCardToken(storage=storage, clock=clock),
             provider=keys,
+            pages=PageTokens(keys),
             digests=digests,
             clock=clock,
         )

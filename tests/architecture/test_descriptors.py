@@ -46,6 +46,7 @@ FORBIDDEN_TYPES = {
 EXPLAINED = {
     "bailee.v1.Decline.processor_code",  # the processor's own code of a decline
     "bailee.v1.CardToken.pan_held",  # yes or no
+    "bailee.v1.ItemError.code",  # the number of a gRPC code
     "bailee.v1.ListSealingKeysResponse.sealing_keys",  # public keys
 }
 # Every text and byte field that any answer has. A new one needs a line here, and a
@@ -56,6 +57,9 @@ CARRIERS = """
     CardToken.processor_accounts
     CreatePaymentResponse.warnings
     Decline.processor_code Decline.reason
+    ItemError.MetadataEntry.key ItemError.MetadataEntry.value ItemError.description
+    ItemError.field ItemError.message ItemError.reason
+    ListCardTokensResponse.next_page_token
     Mandate.agreement_reference
     Money.currency
     NextAction.redirect_url
@@ -123,7 +127,7 @@ def by_name(method):
 class TestResponses:
     def test_are_looked_at(self):
         """The walk is deep: it reaches what lies three messages down."""
-        assert len(METHODS) == 9
+        assert len(METHODS) == 11
         assert "bailee.v1.Money.currency" in response_fields()
 
     @pytest.mark.parametrize("name", sorted(response_fields()))

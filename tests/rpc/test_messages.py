@@ -41,6 +41,7 @@ from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
 from gateway.rpc import payment_messages, vault_messages
 from gateway.rpc.callers import set_caller
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.vault_servicer import VaultServicer
@@ -115,6 +116,7 @@ class Site:
             read_card_tokens=self.use_case,
             delete_card_token=self.use_case,
             provider=Keys(),
+            pages=PageTokens(Keys()),
             digests=digests,
             clock=SystemClock(),
         )

@@ -161,7 +161,23 @@ def drive(client, seen, bank):
         )
         seen.call(client._call, client._vault.TokenizeCard, request, "")
     send_garbage(client, seen)
+    drive_vault(client, seen, token)
     seen.call(client.delete_card_token, token)
+
+
+def drive_vault(client, seen, token):
+    """The rest of the vault, answered and refused."""
+    pb = vault_service_pb2
+
+    def call(rpc, **fields):
+        request_type = getattr(pb, f"{rpc}Request")
+        request = request_type(merchant=client.merchant, **fields)
+        return seen.call(client._call, getattr(client._vault, rpc), request, "")
+
+    call("BatchGetCardTokens", card_tokens=[token, OK, PLAIN])
+    call("ListCardTokens", page_size=1)
+    for fields in ({"customer_reference": OK}, {"last_four": OK}, {"page_token": OK}):
+        call("ListCardTokens", **fields)
 
 
 def send_garbage(client, seen):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders.storage import open_shop
+from tests.contract.cards_contract import CardListsContract
 from tests.contract.storage_contract import (
     IsolationContract,
     LogContract,
@@ -51,6 +52,10 @@ class TestSqliteKeys(KeysContract):
 
 
 class TestSqliteCards(CardsContract):
+    pass
+
+
+class TestSqliteCardLists(CardListsContract):
     pass
 
 
