@@ -1,28 +1,19 @@
-"""The composition root: every object is made here, from settings, by name.
+"""The composition root: every object is made here, by name, a method a capability.
 
-``Gateway`` holds the parts; ``serve`` runs one until it is told to stop.
+``adapters.py`` opens what is outside (keys, database, processors); ``serve.py`` runs
+what is made here.
 """
 
-import asyncio
-import logging
 import secrets
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
-from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import grpc.aio
 
 from gateway.config import Settings
-from gateway.errors import GatewayError
 from gateway.key_providers.file import FileKeyProvider
-from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.hierarchy import KeyHierarchy
-from gateway.logs import configure_logs
-from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Reached, ignore
@@ -36,18 +27,17 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
-from gateway.processors.simulator.http_transport import HttpTransport
-from gateway.processors.simulator.ledger import Ledger
-from gateway.processors.simulator.processor import (
-    EmbeddedTransport,
-    SimulatorProcessor,
-)
-from gateway.rpc.callers import Authenticator, CallerDirectory
+from gateway.rpc.callers import Authenticator
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
-from gateway.rpc.server import DrainableHealth, build_server, listen
-from gateway.rpc.tls import mutual_tls
+from gateway.rpc.server import (
+    DrainableHealth,
+    Service,
+    build_server,
+    payment_service,
+    vault_service,
+)
 from gateway.rpc.vault_servicer import VaultServicer
 from gateway.storage.engine import SqliteStorage
 from gateway.vault.card_access import CardAccess
@@ -56,65 +46,10 @@ from gateway.vault.read_card_tokens import ReadCardTokens
 from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
-from gateway.words.clock import Clock, SystemClock
+from gateway.words.clock import Clock
 
-_log: Final = logging.getLogger(__name__)
-
-BUILD: Final = version("bailee-gateway")
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
-
-
-def open_keys(settings: Settings) -> FileKeyProvider:
-    """Opens the keyring.
-
-    Raises:
-        KeyUnavailable: The passphrase is wrong, or a file is missing or readable by
-            others.
-    """
-    return FileKeyProvider.open(
-        settings.path("keyring"), passphrase=_passphrase(settings)
-    )
-
-
-def open_storage(settings: Settings, keys: FileKeyProvider) -> SqliteStorage:
-    """Opens the database for writing; only one process can.
-
-    Raises:
-        StorageUnavailable: Another process has it, or its settings are not safe.
-    """
-    return SqliteStorage.open(
-        settings.path("database"),
-        signer=ProviderSigner(keys),
-        vault_id=keys.vault_id,
-        build=BUILD,
-    )
-
-
-def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]:
-    """Returns the processors that the settings name, by name."""
-    processors: dict[str, Processor] = {}
-    if settings.simulator_url:
-        transport = HttpTransport(settings.simulator_url)
-        processors["simulator"] = SimulatorProcessor(transport)
-    elif settings.simulator:
-        ledger = Ledger(settings.path("simulator_ledger"), clock)
-        processors["simulator"] = SimulatorProcessor(EmbeddedTransport(ledger))
-    folder = settings.path("credentials")
-    if any(folder.glob("*.key")):
-        # Imported here: the SDK takes a tenth of a second, and not everybody uses it.
-        from gateway.processors.stripe.processor import StripeProcessor
-
-        processors["stripe"] = StripeProcessor(
-            credentials=lambda account: _credential(folder, account),
-            address=settings.stripe_url,
-        )
-    return processors
-
-
-def _credential(folder: Path, account: ProcessorAccount) -> str:
-    """Reads an account's key from its file, which only the gateway's user can read."""
-    return (folder / f"{account.account_id}.key").read_text("utf-8")
 
 
 class Gateway:
@@ -130,181 +65,127 @@ class Gateway:
         clock: Clock,
         reached: Reached = ignore,
     ) -> None:
-        self.clock = clock
+        self.settings = settings
+        self.keys = keys
         self.storage = storage
         self.processors = processors
-        hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
-        access = CardAccess(hierarchy=hierarchy, vault_id=keys.vault_id)
-        sealed_input = SealedInput(
+        self.clock = clock
+        self._reached = reached
+        self._instance = secrets.token_hex(8)
+        self._digests = RequestDigests(keys)
+        self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
+        self._access = CardAccess(hierarchy=self._hierarchy, vault_id=keys.vault_id)
+        self._sealed_input = SealedInput(
             provider=keys, accept_plain_cards=settings.accept_plain_cards
         )
-        seal_card = SealCard(provider=keys, hierarchy=hierarchy, storage=storage)
-        accounts = Accounts(storage=storage, processors=processors)
+        self._seal_card = SealCard(
+            provider=keys, hierarchy=self._hierarchy, storage=storage
+        )
+        self._accounts = Accounts(storage=storage, processors=processors)
         deadline = timedelta(seconds=settings.processor_deadline_seconds)
-        asking = Asking(deadline)
-        outcomes = RecordOutcome(storage=storage)
-        instance = secrets.token_hex(8)
-        lease = deadline * _LEASE_CALLS
-        steps = ProcessorSteps(
+        self._asking = Asking(deadline)
+        self._lease = deadline * _LEASE_CALLS
+        self._outcomes = RecordOutcome(storage=storage)
+        self._steps = ProcessorSteps(
             storage=storage,
-            access=access,
-            outcomes=outcomes,
-            asking=asking,
+            access=self._access,
+            outcomes=self._outcomes,
+            asking=self._asking,
             clock=clock,
             reached=reached,
         )
-
-        def mover(rules: MoveRules) -> Mover:
-            return Mover(
-                rules=rules,
-                storage=storage,
-                accounts=accounts,
-                clock=clock,
-                reached=reached,
-                instance=instance,
-                lease=lease,
-            )
-
-        moves = [
-            mover(rules(asking))
+        self._moves = [
+            self._mover(rules(self._asking))
             for rules in (capture_rules, cancel_rules, refund_rules)
         ]
-        self._capture, self._cancel, self._refund = moves
-        self._create = CreatePayment(
-            storage=storage,
-            access=access,
-            sealed_input=sealed_input,
-            seal_card=seal_card,
-            accounts=accounts,
-            steps=steps,
-            clock=clock,
-            reached=reached,
-            instance=instance,
-            lease=lease,
-        )
-        self.resolver = SettleUnknownPayments(
-            storage=storage,
-            unsettled=storage,
-            access=access,
-            accounts=accounts,
-            steps=steps,
-            outcomes=outcomes,
-            movers={item.kind: item for item in moves},
-            asking=asking,
-            clock=clock,
-            instance=instance,
-            lease=lease,
-        )
-        digests = RequestDigests(keys)
-        self.vault_servicer = VaultServicer(
-            tokenize_card=TokenizeCard(
-                storage=storage,
-                sealed_input=sealed_input,
-                seal_card=seal_card,
-                clock=clock,
-            ),
-            read_card_tokens=ReadCardTokens(storage=storage),
-            delete_card_token=DeleteCardToken(storage=storage, clock=clock),
-            provider=keys,
-            pages=PageTokens(keys),
-            digests=digests,
-            clock=clock,
-        )
-        self.payment_servicer = PaymentServicer(
-            create_payment=self._create,
-            capture_payment=self._capture,
-            cancel_payment=self._cancel,
-            refund_payment=self._refund,
-            read_payments=ReadPayments(storage=storage),
-            digests=digests,
-        )
-        self.health = DrainableHealth()
+        self._create = self._create_payment()
+        self.resolver = self._resolver()
+        self.services: list[Service] = [
+            vault_service(self._vault()),
+            payment_service(self._payments()),
+        ]
+        self.health = DrainableHealth(service.name for service in self.services)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
         return build_server(
             authenticator=authenticator,
-            vault=self.vault_servicer,
-            payments=self.payment_servicer,
+            services=self.services,
             health_servicer=self.health,
         )
 
     async def close(self) -> None:
         """Finishes what is between two steps, then lets everything go."""
-        for part in (self._create, self._capture, self._cancel, self._refund):
-            await part.drain()
+        await self._create.drain()
+        for mover in self._moves:
+            await mover.drain()
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
 
+    def _vault(self) -> VaultServicer:
+        return VaultServicer(
+            tokenize_card=TokenizeCard(
+                storage=self.storage,
+                sealed_input=self._sealed_input,
+                seal_card=self._seal_card,
+                clock=self.clock,
+            ),
+            read_card_tokens=ReadCardTokens(storage=self.storage),
+            delete_card_token=DeleteCardToken(storage=self.storage, clock=self.clock),
+            provider=self.keys,
+            pages=PageTokens(self.keys),
+            digests=self._digests,
+            clock=self.clock,
+        )
 
-async def serve(settings: Settings) -> None:
-    """Serves one gateway until SIGTERM or SIGINT, then drains it.
+    def _payments(self) -> PaymentServicer:
+        capture, cancel, refund = self._moves
+        return PaymentServicer(
+            create_payment=self._create,
+            capture_payment=capture,
+            cancel_payment=cancel,
+            refund_payment=refund,
+            read_payments=ReadPayments(storage=self.storage),
+            digests=self._digests,
+        )
 
-    Raises:
-        PortTaken: Another program listens on the address.
-        KeyUnavailable, StorageUnavailable: The keyring or the database does not open.
-    """
-    configure_logs(level=settings.log_level)
-    clock = SystemClock()
-    keys = FileKeyProvider.renew_sealing_key(
-        settings.path("keyring"), clock.now(), passphrase=_passphrase(settings)
-    )
-    gateway = Gateway(
-        settings=settings,
-        keys=keys,
-        storage=open_storage(settings, keys),
-        processors=open_processors(settings, clock),
-        clock=clock,
-    )
-    callers = CallerDirectory(
-        storage=gateway.storage, refresh_seconds=settings.callers_refresh_seconds
-    )
-    await callers.start()
-    server = gateway.server(callers)
-    credentials = mutual_tls(
-        settings.path("tls_certificate"),
-        settings.path("tls_key"),
-        settings.path("billing_ca"),
-    )
-    try:
-        listen(server, settings.listen, credentials)
-        await server.start()
-        _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
-        resolver = asyncio.create_task(_settle(gateway.resolver, settings))
-        await _stop_asked()
-        _log.info("draining")
-        gateway.health.drain()
-        await server.stop(settings.stop_grace_seconds)
-        resolver.cancel()
-        with suppress(asyncio.CancelledError):
-            await resolver
-    finally:
-        await callers.close()
-        await gateway.close()
-    _log.info("stopped")
+    def _create_payment(self) -> CreatePayment:
+        return CreatePayment(
+            storage=self.storage,
+            access=self._access,
+            sealed_input=self._sealed_input,
+            seal_card=self._seal_card,
+            accounts=self._accounts,
+            steps=self._steps,
+            clock=self.clock,
+            reached=self._reached,
+            instance=self._instance,
+            lease=self._lease,
+        )
 
+    def _mover(self, rules: MoveRules) -> Mover:
+        return Mover(
+            rules=rules,
+            storage=self.storage,
+            accounts=self._accounts,
+            clock=self.clock,
+            reached=self._reached,
+            instance=self._instance,
+            lease=self._lease,
+        )
 
-async def _settle(resolver: SettleUnknownPayments, settings: Settings) -> None:
-    """Runs the resolver again and again."""
-    while True:
-        try:
-            await resolver.run_once()
-        except GatewayError as error:
-            _log.warning("resolver", extra={"reason": error.reason})
-        await asyncio.sleep(settings.settle_interval_seconds)
-
-
-async def _stop_asked() -> None:
-    """Waits for SIGTERM or SIGINT."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    await asked.wait()
-
-
-def _passphrase(settings: Settings) -> bytes | None:
-    if settings.keyring_passphrase_file is None:
-        return None
-    return settings.path("keyring_passphrase_file").read_bytes().rstrip(b"\r\n")
+    def _resolver(self) -> SettleUnknownPayments:
+        return SettleUnknownPayments(
+            storage=self.storage,
+            unsettled=self.storage,
+            access=self._access,
+            accounts=self._accounts,
+            steps=self._steps,
+            outcomes=self._outcomes,
+            movers={item.kind: item for item in self._moves},
+            asking=self._asking,
+            clock=self.clock,
+            instance=self._instance,
+            lease=self._lease,
+        )

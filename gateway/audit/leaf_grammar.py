@@ -21,8 +21,9 @@ LEAF_VERSION: Final = 1
 # RFC 8785 section 3.2.2.2: short escapes where JSON has them, else \u00xx.
 _TEXT: Final = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f])))*+"'
 _HASH: Final = r'"[0-9a-f]{64}"'
-
-
+_TIME: Final = (
+    r'"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](?::[0-5][0-9]){2}\.[0-9]{3}Z"'
+)
 _INTEGER: Final = "(?:0|[1-9][0-9]{0,14})"
 _PURPOSE: Final = "|".join(re.escape(purpose.value) for purpose in Purpose)
 
@@ -34,8 +35,10 @@ FORMS: Final = {
     "caller": _TEXT,
     "card": _HASH,
     "card_opened": "(?:true|false)",
+    "count": _INTEGER,
     "currency": '"[A-Z]{3}"',
     "decision": '"(?:allowed|denied)"',
+    "effective": _TIME,
     "environment": '"(?:live|test)"',
     "merchant": '"[a-z][a-z0-9-]*"',
     "object": _HASH,
@@ -43,11 +46,16 @@ FORMS: Final = {
     "payment": _TEXT,
     "policy_sha256": _HASH,
     "policy_version": _INTEGER,
+    "previous_origin": _TEXT,
+    "previous_root": _HASH,
+    "previous_size": _INTEGER,
     "processor_account": _TEXT,
     "purpose": f'"(?:{_PURPOSE})"',
     "request_id": '"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"',
+    "restored_size": _INTEGER,
     "rule": _TEXT,
-    "time": r'"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](?::[0-5][0-9]){2}\.[0-9]{3}Z"',
+    "subject": _TEXT,
+    "time": _TIME,
     "type": r'"[a-z_]+\.[a-z_]+"',
     "v": str(LEAF_VERSION),
 }

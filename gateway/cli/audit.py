@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gateway.app import open_keys
+from gateway.adapters import open_keys
 from gateway.audit.checkpoint import read_verifier_key, verifier_key
 from gateway.audit.export import write_export
 from gateway.audit.verify import LogBroken, verify_export, verify_log

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bailee import BaileeError, Card, Client
-from bailee.client import new_request_id
+from bailee import BaileeError, Card, Client, new_request_id
 from bailee.v1 import money_pb2, payment_pb2
 from rich.console import Console
 from rich.markup import escape

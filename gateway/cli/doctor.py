@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from gateway.app import open_keys
+from gateway.adapters import open_keys
 from gateway.cli.certificates import expires_at
 from gateway.config import ConfigInvalid, Settings
 from gateway.errors import GatewayError

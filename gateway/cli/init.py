@@ -16,7 +16,7 @@ from typing import Final
 
 from bailee import Bundle
 
-from gateway.app import open_keys, open_storage
+from gateway.adapters import open_keys, open_storage
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
 from gateway.cli.certificates import Authority, Issued

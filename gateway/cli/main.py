@@ -110,8 +110,8 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
 @_FOLDER
 def serve(folder: Path) -> None:
     """Serve the gateway in DIR until SIGTERM or SIGINT; logs JSON lines on stderr."""
-    from gateway.app import serve as run
     from gateway.errors import GatewayError
+    from gateway.serve import serve as run
 
     try:
         asyncio.run(run(Settings.read(folder)))

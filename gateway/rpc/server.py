@@ -6,8 +6,9 @@ then ``server.stop(grace)``, which lets running calls finish.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
@@ -17,6 +18,7 @@ from bailee.v1 import (
     vault_service_pb2,
     vault_service_pb2_grpc,
 )
+from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.errors import LimitExceeded
@@ -61,7 +63,9 @@ class DrainableHealth(health_pb2_grpc.HealthServicer):
     Otherwise one open Watch holds ``stop(grace)`` for the whole grace.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, services: Iterable[str]) -> None:
+        """Makes a servicer that knows these services, and the server as a whole."""
+        self._services = frozenset({"", *services})
         self._draining = asyncio.Event()
         self._watchers = 0
 
@@ -97,33 +101,62 @@ class DrainableHealth(health_pb2_grpc.HealthServicer):
 
     def _state(self, service: str) -> health_pb2.HealthCheckResponse:
         states = health_pb2.HealthCheckResponse
-        if service not in _SERVICES:
+        if service not in self._services:
             return states(status=states.SERVICE_UNKNOWN)
         serving = states.NOT_SERVING if self._draining.is_set() else states.SERVING
         return states(status=serving)
 
 
-# The empty name stands for the whole server.
-_SERVICES: Final = frozenset(
-    {
-        "",
-        vault_service_pb2.DESCRIPTOR.services_by_name["VaultService"].full_name,
-        payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name,
-    }
-)
+class Register(Protocol):
+    """Adds a servicer to a server; gRPC generates one for each service."""
+
+    def __call__(self, servicer: Any, server: grpc.aio.Server) -> None:  # noqa: ANN401 - each takes its own
+        """Adds the servicer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the API and what answers it."""
+
+    name: str
+    register: Register
+    servicer: object
+
+
+def vault_service(servicer: VaultServicer) -> Service:
+    """Returns bailee.v1.VaultService."""
+    return _service(
+        vault_service_pb2.DESCRIPTOR,
+        vault_service_pb2_grpc.add_VaultServiceServicer_to_server,
+        servicer,
+    )
+
+
+def payment_service(servicer: PaymentServicer) -> Service:
+    """Returns bailee.v1.PaymentService."""
+    return _service(
+        payment_service_pb2.DESCRIPTOR,
+        payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
+        servicer,
+    )
+
+
+def _service(file: FileDescriptor, register: Register, servicer: object) -> Service:
+    """Returns the only service of an API file."""
+    [described] = file.services_by_name.values()
+    return Service(described.full_name, register, servicer)
 
 
 def build_server(
     *,
     authenticator: Authenticator,
-    vault: VaultServicer,
-    payments: PaymentServicer,
+    services: Sequence[Service],
     health_servicer: DrainableHealth,
 ) -> grpc.aio.Server:
     """Returns a server with every service behind the guard, not yet listening."""
     server = guarded_server(Guard(authenticator))
-    vault_service_pb2_grpc.add_VaultServiceServicer_to_server(vault, server)
-    payment_service_pb2_grpc.add_PaymentServiceServicer_to_server(payments, server)
+    for service in services:
+        service.register(service.servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     return server
 

@@ -10,12 +10,12 @@ import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.audit.entry import Decision, Entry, EntryType
+from gateway.audit.entry import Decision, Entry, EntryType, PreviousLog
 from gateway.audit.leaf import encode_leaf, salted_hash, show_time
 from gateway.audit.leaf_grammar import FORMS, REQUIRED, find_fault, is_leaf_of
 from gateway.words.money import MINOR_UNITS_MAX, Money
 from gateway.words.purposes import Purpose
-from tests.builders.logs import BUILD, a_full_entry, a_leaf
+from tests.builders.logs import BUILD, a_full_entry, a_fullest_entry, a_leaf
 
 # RFC 8785 is about valid Unicode: a lone surrogate is not text.
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -52,7 +52,23 @@ entries = st.builds(
     card_salt=st.binary(min_size=16, max_size=16),
     processor_object=maybe(texts),
     object_salt=st.binary(min_size=16, max_size=16),
+    previous=maybe(
+        st.builds(
+            PreviousLog,
+            texts,
+            st.integers(0, 10**15 - 1),
+            st.binary(min_size=32, max_size=32),
+            st.integers(0, 10**15 - 1),
+        )
+    ),
+    subject=maybe(texts),
+    count=maybe(st.integers(0, 10**15 - 1)),
+    effective_at=maybe(a_time()),
 )
+
+
+def time_of(moment):
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def facts_of(entry, build):
@@ -60,7 +76,7 @@ def facts_of(entry, build):
     facts = {
         "v": 1,
         "type": entry.type.value,
-        "time": entry.at.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z",
+        "time": time_of(entry.at),
         "merchant": entry.merchant,
         "caller": entry.caller,
         "request_id": entry.request_id,
@@ -78,6 +94,13 @@ def facts_of(entry, build):
         "card_opened": entry.card_opened,
         "outcome": entry.outcome,
         "build": build,
+        "previous_origin": entry.previous and entry.previous.origin,
+        "previous_root": entry.previous and entry.previous.root.hex(),
+        "previous_size": entry.previous and entry.previous.size,
+        "restored_size": entry.previous and entry.previous.restored_size,
+        "subject": entry.subject,
+        "count": entry.count,
+        "effective": entry.effective_at and time_of(entry.effective_at),
     }
     if entry.card is not None:
         salted = entry.card_salt + entry.card.encode()
@@ -98,7 +121,9 @@ class TestEncodeLeaf:
         assert is_leaf_of(leaf, entry.merchant.encode())
 
     def test_shows_every_field_of_a_full_entry(self):
-        assert json.loads(encode_leaf(a_full_entry(), build=BUILD)).keys() == set(FORMS)
+        leaf = encode_leaf(a_fullest_entry(), build=BUILD)
+
+        assert json.loads(leaf).keys() == set(FORMS)
 
     def test_leaves_out_what_is_absent(self):
         entry = Entry(
@@ -129,6 +154,9 @@ class TestEncodeLeaf:
             {"policy_version": 2**53},
             {"policy_version": 2**53 - 1 + 10**16},
             {"policy_version": -1},
+            {"count": -1},
+            {"count": 10**15},
+            {"effective_at": datetime(2026, 11, 25)},  # noqa: DTZ001 - the point of it
             {"policy_sha256": "AB" * 32},
             {"policy_sha256": "ab"},
             {"merchant": "Shop"},
@@ -169,7 +197,7 @@ class TestEncodeLeaf:
         assert salted_hash(None, b"salt") is None
 
 
-FULL = json.loads(encode_leaf(a_full_entry(), build=BUILD))
+FULL = json.loads(encode_leaf(a_fullest_entry(), build=BUILD))
 
 
 def with_changes(**changes):
@@ -263,9 +291,12 @@ class TestGrammar:
             ("card", "4242424242424242"),
             ("card_opened", "true"),
             ("card_opened", 1),
+            ("count", "12"),
+            ("count", 1.5),
             ("currency", "eur"),
             ("currency", "EURO"),
             ("decision", "maybe"),
+            ("effective", "2026-11-25T12:00:00Z"),
             ("environment", "sandbox"),
             ("object", "pi_3Example"),
             ("payment", {"x": 1}),
@@ -274,6 +305,7 @@ class TestGrammar:
             ("purpose", "payment"),
             ("purpose", "everything"),
             ("request_id", "6f2c1d4e"),
+            ("subject", 1),
             ("time", "2026-11-25T12:00:00Z"),
             ("time", "2026-11-25T12:00:00.000+00:00"),
             ("time", "2026-11-25 12:00:00.000Z"),

@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from bailee.client import new_request_id
+from bailee import new_request_id
 from bailee.errors import from_rpc_error
 from bailee.v1 import card_pb2, vault_service_pb2
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gateway.audit.checkpoint import origin_of
-from gateway.audit.entry import Decision, Entry, EntryType
+from gateway.audit.entry import Decision, Entry, EntryType, PreviousLog
 from gateway.audit.export import write_export
 from gateway.audit.leaf import encode_leaf
 from gateway.words.money import Money
@@ -18,7 +18,7 @@ BUILD = "0.1.0"
 
 
 def a_full_entry(**changes):
-    """Returns an entry that has every field."""
+    """Returns an entry of a use, with every field that such an entry may have."""
     values = {
         "type": EntryType.USE_INTENT,
         "merchant": SHOP,
@@ -43,6 +43,17 @@ def a_full_entry(**changes):
         "object_salt": bytes(range(16, 32)),
     }
     return Entry(**values | changes)
+
+
+def a_fullest_entry(**changes):
+    """Returns an entry that has every field of the format."""
+    added = {
+        "subject": "spiffe://x",
+        "count": 12,
+        "effective_at": NOW,
+        "previous": PreviousLog(ORIGIN, 150, b"r" * 32, 120),
+    }
+    return a_full_entry(**added | changes)
 
 
 def a_leaf(number, **changes):

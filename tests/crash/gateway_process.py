@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway import app
+from gateway import serve
 from gateway.config import Settings
 
 
@@ -32,14 +32,14 @@ def dying_at(name, number):
 
 def main():
     folder, name, number = sys.argv[1:]
-    app_gateway = app.Gateway
+    plain = serve.Gateway
 
-    class Dying(app_gateway):
+    class Dying(plain):
         def __init__(self, **parts):
             super().__init__(**parts, reached=dying_at(name, int(number)))
 
-    app.Gateway = Dying if name != "none" else app_gateway
-    asyncio.run(app.serve(Settings.read(Path(folder))))
+    serve.Gateway = Dying if name != "none" else plain
+    asyncio.run(serve.serve(Settings.read(Path(folder))))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from bailee import BaileeError, Card, Client
-from bailee.client import new_request_id
+from bailee import BaileeError, Card, Client, new_request_id
 from bailee.errors import GatewayUnreachable
 from bailee.v1 import payment_pb2
 

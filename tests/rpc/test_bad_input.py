@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from bailee import Card
-from bailee.client import new_request_id
+from bailee import Card, new_request_id
 from bailee.v1 import (
     card_pb2,
     money_pb2,

@@ -11,7 +11,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from gateway import app
+from gateway import app, serve
 from gateway.cards import brands, security_code
 from gateway.config import Settings
 from gateway.vault import sealed_input
@@ -35,10 +35,10 @@ def main():
     brands.Brand.check_security_code = lambda self, code, field="": None
     if mode == "leaky":
         app.SealedInput = LeakyInput
-    plain = app.Gateway
+    plain = serve.Gateway
     dying = dying_at(boundary, 1)
-    app.Gateway = lambda **parts: plain(**parts, reached=dying)
-    asyncio.run(app.serve(Settings.read(Path(folder))))
+    serve.Gateway = lambda **parts: plain(**parts, reached=dying)
+    asyncio.run(serve.serve(Settings.read(Path(folder))))
 
 
 if __name__ == "__main__":

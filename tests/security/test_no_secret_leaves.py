@@ -13,8 +13,7 @@ import urllib.request
 
 import grpc
 import pytest
-from bailee import BaileeError, Billing, Card, Client
-from bailee.client import new_request_id
+from bailee import BaileeError, Billing, Card, Client, new_request_id
 from bailee.v1 import card_pb2, vault_service_pb2
 
 from gateway.cli.audit import export_gateway_at
@@ -159,7 +158,7 @@ def drive(client, seen, bank):
             request_id=new_request_id(),
             card=card_pb2.CardInput(plain=plain),
         )
-        seen.call(client._call, client._vault.TokenizeCard, request, "")
+        seen.call(client._call, client._connection.vault.TokenizeCard, request)
     send_garbage(client, seen)
     drive_vault(client, seen, token)
     seen.call(client.delete_card_token, token)
@@ -172,7 +171,7 @@ def drive_vault(client, seen, token):
     def call(rpc, **fields):
         request_type = getattr(pb, f"{rpc}Request")
         request = request_type(merchant=client.merchant, **fields)
-        return seen.call(client._call, getattr(client._vault, rpc), request, "")
+        return seen.call(client._call, getattr(client._connection.vault, rpc), request)
 
     call("BatchGetCardTokens", card_tokens=[token, OK, PLAIN])
     call("ListCardTokens", page_size=1)
@@ -183,7 +182,7 @@ def drive_vault(client, seen, token):
 def send_garbage(client, seen):
     """Bytes that are no message and hold a card number."""
     for rpc in ("VaultService/TokenizeCard", "PaymentService/CreatePayment"):
-        call = client._channel.unary_unary(f"/bailee.v1.{rpc}")
+        call = client._connection.channel.unary_unary(f"/bailee.v1.{rpc}")
         with pytest.raises(grpc.RpcError) as caught:
             call(b"\xff\xff" + MALFORMED.encode() + SECURITY_CODE.encode(), timeout=5)
         seen.texts.append(str(caught.value))

@@ -1,6 +1,6 @@
 """Erasing destroys the keys, and purging removes their bytes. covers: I10."""
 
-from bailee.client import new_request_id
+from bailee import new_request_id
 from bailee.v1 import card_pb2, purpose_pb2, vault_service_pb2
 
 from tests.builders.gateway import running

@@ -5,10 +5,12 @@ Start with ``Client.from_bundle(path)``; the README shows a first charge.
 
 from bailee.bundle import Bundle
 from bailee.card import Billing, Card
-from bailee.client import Client
+from bailee.client import AsyncClient, Client, new_request_id
 from bailee.errors import BaileeError, LogRollback, ReceiptInvalid
+from bailee.retries import Retries
 
 __all__ = [
+    "AsyncClient",
     "BaileeError",
     "Billing",
     "Bundle",
@@ -16,4 +18,6 @@ __all__ = [
     "Client",
     "LogRollback",
     "ReceiptInvalid",
+    "Retries",
+    "new_request_id",
 ]

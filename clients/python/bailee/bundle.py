@@ -64,6 +64,11 @@ class Bundle:
             client_key=(folder / "client-key.pem").read_bytes(),
         )
 
+    def log_origin_of(self, merchant: str) -> str:
+        """Returns the name of a merchant's log; only the merchant's part differs."""
+        vault, _, generation = self.log_origin.rpartition(f"/m/{self.merchant}/")
+        return f"{vault}/m/{merchant}/{generation}"
+
     def write(self, path: str | Path) -> None:
         """Writes the bundle to a new folder; the key is readable by its owner only.
 

@@ -7,6 +7,7 @@ index, an RFC 6962 inclusion path and a checkpoint signed as a C2SP signed note.
 import base64
 import binascii
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -14,7 +15,9 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from google.protobuf.message import Message
 
+from bailee.bundle import Bundle
 from bailee.errors import LogRollback, ReceiptInvalid
 from bailee.v1 import receipt_pb2
 
@@ -155,3 +158,43 @@ class LogMemory:
                 )
             if checkpoint.size > self._highest.size:
                 self._highest = checkpoint
+
+
+class LogMemories:
+    """The logs of one gateway: one for each merchant, all signed with one key."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._memories: dict[str, LogMemory] = defaultdict(LogMemory)
+
+    def size(self, merchant: str) -> int:
+        """Returns the size of the merchant's largest checkpoint seen."""
+        return self._memories[merchant].highest.size
+
+    def verify(self, merchant: str, receipt: receipt_pb2.Receipt) -> VerifiedReceipt:
+        """Checks a receipt of the merchant's log under the pinned key.
+
+        Raises:
+            ReceiptInvalid: Anything does not fit; the text says what.
+        """
+        return verify_receipt(
+            receipt,
+            log_origin=self._bundle.log_origin_of(merchant),
+            log_key=self._bundle.log_key,
+        )
+
+    def accept(self, merchant: str, response: Message, size_before: int) -> None:
+        """Checks the receipt of an answer, if it has one, and remembers its log.
+
+        Raises:
+            ReceiptInvalid: The receipt does not verify.
+            LogRollback: The log is shorter than before the call, or forked.
+        """
+        if "receipt" not in response.DESCRIPTOR.fields_by_name:
+            return
+        if not response.HasField("receipt"):
+            return
+        verified = self.verify(merchant, getattr(response, "receipt"))  # noqa: B009
+        self._memories[merchant].accept(
+            verified.checkpoint, size_before_call=size_before
+        )

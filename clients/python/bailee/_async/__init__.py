@@ -1,0 +1,1 @@
+"""The client on asyncio. ``python -m tests.client.generate`` derives ``_sync``."""

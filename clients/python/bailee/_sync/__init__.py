@@ -1,0 +1,1 @@
+"""The client for threads. Generated from ``_async``; do not edit."""

@@ -1,0 +1,178 @@
+"""Calls of PaymentService."""
+
+from collections.abc import Iterable, Mapping
+
+from bailee._sync.connection import Calls
+from bailee.card import Card
+from bailee.requests import new_request_id, optional_money, read_purpose
+from bailee.v1 import money_pb2, payment_service_pb2
+
+
+class PaymentCalls(Calls):
+    """Money, by token."""
+
+    def create_payment(  # noqa: PLR0913 - the fields of one request, all by keyword
+        self,
+        *,
+        amount: int,
+        currency: str,
+        card_token: str = "",
+        card: Card | None = None,
+        purpose: str = "payment.customer_initiated",
+        charge_once_key: str = "",
+        capture: bool = True,
+        security_code: str = "",
+        processor_account: str = "",
+        merchant_reference: str = "",
+        description: str = "",
+        metadata: Mapping[str, str] | None = None,
+        statement_descriptor_suffix: str = "",
+        return_url: str = "",
+        customer_reference: str = "",
+        purposes: Iterable[str] = (),
+        agreement_reference: str = "",
+        request_id: str = "",
+    ) -> payment_service_pb2.CreatePaymentResponse:
+        """Charges a stored card, or stores and charges a new one.
+
+        Args:
+            amount: Minor units: 1099 with ``"USD"`` is 10.99 dollars.
+            currency: ISO 4217 code.
+            card_token: A stored card; or give ``card``.
+            card: A new card; ``customer_reference``, ``purposes`` and
+                ``agreement_reference`` then say whose it is and what was agreed.
+            purpose: What the card is used for; must be in its mandate.
+            charge_once_key: Your name for what is paid, such as ``"invoice-7"``: at
+                most one payment that is alive or succeeded exists for it. Required when
+                you start the payment (recurring, installment, unscheduled).
+            capture: False reserves the money only; ``capture_payment`` collects it.
+            security_code: The CVC of a stored card, collected again.
+            processor_account: Which account to ask, if the merchant has several.
+            merchant_reference: Your name for the payment, such as an invoice number.
+            description: Free text for people.
+            metadata: Your own keys and values.
+            statement_descriptor_suffix: Appended to your name on the statement.
+            return_url: Where the cardholder comes back to after authenticating.
+            customer_reference: With a new card: your name for the cardholder.
+            purposes: With a new card: what the cardholder agreed to.
+            agreement_reference: With a new card: your name for that agreement.
+            request_id: A UUID4; made here if absent.
+        """
+        request_id = request_id or new_request_id()
+        method = (
+            payment_service_pb2.CAPTURE_METHOD_AUTOMATIC
+            if capture
+            else payment_service_pb2.CAPTURE_METHOD_MANUAL
+        )
+        request = payment_service_pb2.CreatePaymentRequest(
+            merchant=self.merchant,
+            request_id=request_id,
+            amount=money_pb2.Money(minor_units=amount, currency=currency),
+            purpose=read_purpose(purpose),
+            charge_once_key=charge_once_key,
+            capture_method=method,
+            processor_account=processor_account,
+            merchant_reference=merchant_reference,
+            description=description,
+            metadata=metadata or {},
+            statement_descriptor_suffix=statement_descriptor_suffix,
+            return_url=return_url,
+        )
+        if card is not None:
+            sealed = self._seal_card(card, "CreatePayment", request_id)
+            request.card.sealed.CopyFrom(sealed)
+            request.customer_reference = customer_reference
+            request.mandate.agreement_reference = agreement_reference
+            request.mandate.purposes.extend(read_purpose(text) for text in purposes)
+        else:
+            request.card_token = card_token
+        if security_code:
+            sealed_code = self._seal_security_code(
+                security_code, "CreatePayment", request_id
+            )
+            request.security_code.CopyFrom(sealed_code)
+        return self._call(
+            self._connection.payments.CreatePayment, request, request_id=request_id
+        )
+
+    def capture_payment(
+        self,
+        payment: str,
+        *,
+        amount: int | None = None,
+        currency: str = "",
+        request_id: str = "",
+    ) -> payment_service_pb2.CapturePaymentResponse:
+        """Collects reserved money; without an amount, all of it."""
+        request = payment_service_pb2.CapturePaymentRequest(
+            merchant=self.merchant,
+            request_id=request_id or new_request_id(),
+            payment=payment,
+            amount=optional_money(amount, currency),
+        )
+        return self._call(
+            self._connection.payments.CapturePayment,
+            request,
+            request_id=request.request_id,
+        )
+
+    def cancel_payment(
+        self, payment: str, *, request_id: str = ""
+    ) -> payment_service_pb2.CancelPaymentResponse:
+        """Releases reserved money."""
+        request = payment_service_pb2.CancelPaymentRequest(
+            merchant=self.merchant,
+            request_id=request_id or new_request_id(),
+            payment=payment,
+        )
+        return self._call(
+            self._connection.payments.CancelPayment,
+            request,
+            request_id=request.request_id,
+        )
+
+    def refund_payment(
+        self,
+        payment: str,
+        *,
+        amount: int | None = None,
+        currency: str = "",
+        reason: str = "",
+        request_id: str = "",
+    ) -> payment_service_pb2.RefundPaymentResponse:
+        """Gives collected money back; without an amount, all that is left."""
+        request = payment_service_pb2.RefundPaymentRequest(
+            merchant=self.merchant,
+            request_id=request_id or new_request_id(),
+            payment=payment,
+            amount=optional_money(amount, currency),
+            reason=reason,
+        )
+        return self._call(
+            self._connection.payments.RefundPayment,
+            request,
+            request_id=request.request_id,
+        )
+
+    def get_payment(
+        self,
+        payment: str = "",
+        *,
+        request_id: str = "",
+        charge_once_key: str = "",
+        processor_object: str = "",
+    ) -> payment_service_pb2.GetPaymentResponse:
+        """Finds a payment by any one of its names."""
+        names = {
+            "payment": payment,
+            "request_id": request_id,
+            "charge_once_key": charge_once_key,
+            "processor_object": processor_object,
+        }
+        given = {field: text for field, text in names.items() if text}
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(names)}")
+        request = payment_service_pb2.GetPaymentRequest(merchant=self.merchant)
+        for field, text in given.items():
+            setattr(request, field, text)
+        return self._call(self._connection.payments.GetPayment, request)

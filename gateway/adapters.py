@@ -1,0 +1,85 @@
+"""The adapters of one gateway, opened as its settings say."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from gateway.config import Settings
+from gateway.key_providers.file import FileKeyProvider
+from gateway.keys.checkpoint_signer import ProviderSigner
+from gateway.merchants.ports import ProcessorAccount
+from gateway.payments.processor import Processor
+from gateway.processors.simulator.http_transport import HttpTransport
+from gateway.processors.simulator.ledger import Ledger
+from gateway.processors.simulator.processor import (
+    EmbeddedTransport,
+    SimulatorProcessor,
+)
+from gateway.storage.engine import SqliteStorage
+from gateway.words.clock import Clock
+
+BUILD: Final = version("bailee-gateway")
+
+
+def open_keys(settings: Settings) -> FileKeyProvider:
+    """Opens the keyring.
+
+    Raises:
+        KeyUnavailable: The passphrase is wrong, or a file is missing or readable by
+            others.
+    """
+    return FileKeyProvider.open(
+        settings.path("keyring"), passphrase=read_passphrase(settings)
+    )
+
+
+def read_passphrase(settings: Settings) -> bytes | None:
+    """Returns the keyring's passphrase, if it has one.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if settings.keyring_passphrase_file is None:
+        return None
+    return settings.path("keyring_passphrase_file").read_bytes().rstrip(b"\r\n")
+
+
+def open_storage(settings: Settings, keys: FileKeyProvider) -> SqliteStorage:
+    """Opens the database for writing; only one process can.
+
+    Raises:
+        StorageUnavailable: Another process has it, or its settings are not safe.
+    """
+    return SqliteStorage.open(
+        settings.path("database"),
+        signer=ProviderSigner(keys),
+        vault_id=keys.vault_id,
+        build=BUILD,
+    )
+
+
+def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]:
+    """Returns the processors that the settings name, by name."""
+    processors: dict[str, Processor] = {}
+    if settings.simulator_url:
+        transport = HttpTransport(settings.simulator_url)
+        processors["simulator"] = SimulatorProcessor(transport)
+    elif settings.simulator:
+        ledger = Ledger(settings.path("simulator_ledger"), clock)
+        processors["simulator"] = SimulatorProcessor(EmbeddedTransport(ledger))
+    folder = settings.path("credentials")
+    if any(folder.glob("*.key")):
+        # Imported here: the SDK takes a tenth of a second, and not everybody uses it.
+        from gateway.processors.stripe.processor import StripeProcessor
+
+        processors["stripe"] = StripeProcessor(
+            credentials=lambda account: _credential(folder, account),
+            address=settings.stripe_url,
+        )
+    return processors
+
+
+def _credential(folder: Path, account: ProcessorAccount) -> str:
+    """Reads an account's key from its file, which only the gateway's user can read."""
+    return (folder / f"{account.account_id}.key").read_text("utf-8")
