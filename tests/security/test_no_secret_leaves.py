@@ -14,13 +14,15 @@ import urllib.request
 import grpc
 import pytest
 from bailee import BaileeError, Billing, Card, Client, new_request_id
-from bailee.v1 import card_pb2, vault_service_pb2
+from bailee.v1 import audit_service_pb2 as audit_pb2
+from bailee.v1 import audit_service_pb2_grpc, card_pb2, vault_service_pb2
 
 from gateway.cli.audit import export_gateway_at
 from gateway.cli.init import InitOptions, create_gateway, free_port
 from gateway.config import Settings
 from gateway.words.clock import SystemClock
 from tests.crash.test_kill_payments import simulator
+from tests.security.drive_vault import drive_vault
 from tests.security.leak_search import search_bytes, search_files
 
 pytestmark = pytest.mark.process
@@ -159,24 +161,26 @@ def drive(client, seen, bank):
             card=card_pb2.CardInput(plain=plain),
         )
         seen.call(client._call, client._connection.vault.TokenizeCard, request)
+    read_log(client, seen)
     send_garbage(client, seen)
-    drive_vault(client, seen, token)
+    drive_vault(client, seen, token, PLAIN)
     seen.call(client.delete_card_token, token)
 
 
-def drive_vault(client, seen, token):
-    """The rest of the vault, answered and refused."""
-    pb = vault_service_pb2
-
-    def call(rpc, **fields):
-        request_type = getattr(pb, f"{rpc}Request")
-        request = request_type(merchant=client.merchant, **fields)
-        return seen.call(client._call, getattr(client._connection.vault, rpc), request)
-
-    call("BatchGetCardTokens", card_tokens=[token, OK, PLAIN])
-    call("ListCardTokens", page_size=1)
-    for fields in ({"customer_reference": OK}, {"last_four": OK}, {"page_token": OK}):
-        call("ListCardTokens", **fields)
+def read_log(client, seen):
+    """Every RPC of AuditService."""
+    log = audit_service_pb2_grpc.AuditServiceStub(client._connection.channel)
+    merchant = client.merchant
+    for rpc, request in (
+        (log.GetCheckpoint, audit_pb2.GetCheckpointRequest(merchant=merchant)),
+        (log.ListEntries, audit_pb2.ListEntriesRequest(merchant=merchant)),
+        (log.GetInclusionProof, audit_pb2.GetInclusionProofRequest(merchant=merchant)),
+        (
+            log.GetConsistencyProof,
+            audit_pb2.GetConsistencyProofRequest(merchant=merchant, old_size=1),
+        ),
+    ):
+        assert seen.call(client._call, rpc, request) is not None
 
 
 def send_garbage(client, seen):

@@ -12,6 +12,14 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 _STATUS_TRAILER: Final = "grpc-status-details-bin"
+_UNREACHABLE: Final = {
+    grpc.StatusCode.UNAVAILABLE: (
+        "no gateway answered, or a certificate was refused; bailee doctor tells which"
+    ),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (
+        "no answer before the deadline; the same request_id asks what became of it"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +127,8 @@ def _from_status(
     status: status_pb2.Status | None, code: grpc.StatusCode, text: str
 ) -> BaileeError:
     if status is None:
-        unreachable = code in (
-            grpc.StatusCode.UNAVAILABLE,
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-        )
-        return (GatewayUnreachable if unreachable else BaileeError)(text)
+        why = _UNREACHABLE.get(code)
+        return GatewayUnreachable(f"{why} ({text})") if why else BaileeError(text)
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     bad = error_details_pb2.BadRequest()
