@@ -15,6 +15,11 @@ from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.merchants.create_merchant import CreateMerchant
+from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.merchant_changes import MerchantChanges
+from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Reached, ignore
@@ -28,8 +33,10 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
@@ -38,6 +45,7 @@ from gateway.rpc.server import (
     Service,
     audit_service,
     build_server,
+    merchant_service,
     payment_service,
     vault_service,
 )
@@ -106,6 +114,7 @@ class Gateway:
         self.services: list[Service] = [
             vault_service(self._vault()),
             payment_service(self._payments()),
+            merchant_service(self._merchants()),
             audit_service(
                 AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
             ),
@@ -154,6 +163,20 @@ class Gateway:
             refund_payment=refund,
             read_payments=ReadPayments(storage=self.storage),
             digests=self._digests,
+        )
+
+    def _merchants(self) -> MerchantServicer:
+        changes = MerchantChanges(storage=self.storage)
+        return MerchantServicer(
+            create_merchant=CreateMerchant(
+                changes=changes, clock=self.clock, policy_version=NEWEST.number
+            ),
+            read_merchants=ReadMerchants(storage=self.storage, directory=self.storage),
+            update_merchant=UpdateMerchant(changes=changes, clock=self.clock),
+            deactivate_merchant=DeactivateMerchant(changes=changes, clock=self.clock),
+            digests=self._digests,
+            pages=PageTokens(self.keys),
+            vault_id=self.keys.vault_id,
         )
 
     def _create_payment(self) -> CreatePayment:

@@ -6,7 +6,7 @@ from typing import Final
 from bailee.v1 import card_pb2, vault_service_pb2
 
 from gateway.errors import CardTokenNotFound, RequestInvalid
-from gateway.rpc.paging import Page, PageTokens
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.status import show_item_error
 from gateway.rpc.vault_messages import (
     STATES,
@@ -57,9 +57,12 @@ def read_filter(request: vault_service_pb2.ListCardTokensRequest) -> CardFilter:
     )
 
 
-def read_place(page: Page) -> CardTokenName | None:
+def read_place(
+    request: vault_service_pb2.ListCardTokensRequest, tokens: PageTokens
+) -> CardTokenName | None:
     """Returns the card that the page goes on after."""
-    return CardTokenName(page.after) if page.after else None
+    position = tokens.read(LIST_RPC, request)
+    return CardTokenName(position) if position else None
 
 
 # Showing
@@ -95,5 +98,5 @@ def show_page(
     )
     if page.has_more:
         last = page.views[-1].card.token
-        shown.next_page_token = tokens.make(LIST_RPC, request, last)
+        shown.next_page_token = tokens.show(LIST_RPC, request, last)
     return shown

@@ -9,7 +9,7 @@ from gateway.keys.ports import KeyProvider
 from gateway.rpc import card_list_messages as list_messages
 from gateway.rpc import vault_messages as messages
 from gateway.rpc.callers import caller_of_call
-from gateway.rpc.paging import PageTokens
+from gateway.rpc.paging import PageTokens, read_page_size
 from gateway.rpc.request_digests import RequestDigests
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
@@ -80,12 +80,11 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
         context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.ListCardTokensResponse:
         """Finds tokens."""
-        page = self._pages.read(list_messages.LIST_RPC, request)
         found = await self._read_card_tokens.list(
             read_merchant_id(request.merchant),
             list_messages.read_filter(request),
-            after=list_messages.read_place(page),
-            limit=page.size,
+            after=list_messages.read_place(request, self._pages),
+            limit=read_page_size(request.page_size),
         )
         return list_messages.show_page(found, request, self._pages)
 

@@ -12,6 +12,7 @@ Conventions:
 from typing import Final
 
 from sqlalchemy import (
+    CheckConstraint,
     Column,
     ColumnElement,
     ForeignKey,
@@ -76,6 +77,13 @@ merchants: Final = _table(
     _integer("state"),
     _integer("policy_version"),
     _integer("created_at"),
+    _text("display_name"),
+    _integer("environment"),
+    _integer("show_bin"),
+    _integer("show_fingerprint"),
+    _integer("deactivated_at", optional=True),
+    # Given the BIN and the last four, a fingerprint confirms a guessed number.
+    CheckConstraint("NOT (show_bin AND show_fingerprint)", name="merchant_shows_one"),
 )
 
 processor_accounts: Final = _table(

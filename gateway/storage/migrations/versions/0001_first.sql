@@ -72,7 +72,13 @@ CREATE TABLE merchants (
     state INTEGER NOT NULL,
     policy_version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    display_name TEXT NOT NULL,
+    environment INTEGER NOT NULL,
+    show_bin INTEGER NOT NULL,
+    show_fingerprint INTEGER NOT NULL,
+    deactivated_at INTEGER,
     PRIMARY KEY (scope),
+    CONSTRAINT merchant_shows_one CHECK (NOT (show_bin AND show_fingerprint)),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
