@@ -19,7 +19,7 @@ from gateway.keys.ports import KeyProvider
 from gateway.words.keyed_hash import KeyedHash
 from gateway.words.length_prefix import join_parts
 
-PAGE_SIZE_DEFAULT: Final = 100
+PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 1000
 _TOKEN_LENGTH_MAX: Final = 512
 _MAC_BYTES: Final = 16

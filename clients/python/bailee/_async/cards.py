@@ -89,7 +89,7 @@ class AsyncCardCalls(AsyncCalls):
             customer_reference: Only those of this cardholder.
             last_four: Only those whose number ends in these digits.
             state: Only those in this state.
-            page_size: How many to ask for at once; nothing means 100.
+            page_size: How many to ask for at once; nothing means 50.
         """
         request = vault_service_pb2.ListCardTokensRequest(
             merchant=self.merchant,

@@ -254,7 +254,7 @@ class ListCardTokensRequest(_message.Message):
     merchant: _builtins.str
     """The merchant that owns the tokens."""
     page_size: _builtins.int
-    """At most so many tokens in one answer: 1 to 1,000; nothing means 100."""
+    """At most so many tokens in one answer: 1 to 1,000; nothing means 50."""
     page_token: _builtins.str
     """ListCardTokensResponse.next_page_token of the page before, with the same filters."""
     customer_reference: _builtins.str
