@@ -187,6 +187,7 @@ class Gateway:
                 storage=self.storage, backups=self.rotation, clock=self.clock
             ),
             provider=self.keys,
+            pages=PageTokens(self.keys),
             digests=self._digests,
             clock=self.clock,
         )

@@ -1,6 +1,6 @@
 """What the vault needs from storage, and what a recipient of a card declares."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -78,6 +78,15 @@ class SealedReference:
     sealed: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFilter:
+    """Which cards a list shows; what is empty matches every card."""
+
+    customer_reference: str = ""
+    state: CardState | None = None
+    last_four: str = ""
+
+
 class CardStore(Protocol):
     """The merchant's cards."""
 
@@ -86,6 +95,25 @@ class CardStore(Protocol):
 
     def find(self, token: CardTokenName) -> StoredCard | None:
         """Returns the card, erased or not."""
+
+    def find_many(
+        self, tokens: Collection[CardTokenName]
+    ) -> Mapping[CardTokenName, StoredCard]:
+        """Returns the cards that exist, erased or not, by token."""
+
+    def list(
+        self, wanted: CardFilter, after: CardTokenName | None, limit: int
+    ) -> Sequence[StoredCard]:
+        """Returns cards that match, the newest first.
+
+        With ``after``, only those that were stored before that card: a list that goes
+        on shows nothing twice and misses nothing, whatever was stored meanwhile.
+        """
+
+    def holders(
+        self, tokens: Collection[CardTokenName]
+    ) -> Mapping[CardTokenName, Sequence[ProcessorAccountId]]:
+        """Returns the accounts that hold a reference, of the cards that have any."""
 
     def lock(self, token: CardTokenName) -> StoredCard | None:
         """Returns the card and holds its row until the unit ends."""

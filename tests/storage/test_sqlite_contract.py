@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders.storage import open_shop
+from tests.contract.cards_contract import CardListsContract
 from tests.contract.keys_contract import (
     DataKeysContract,
     EpochsContract,
@@ -63,6 +64,10 @@ class TestSqliteDataKeys(DataKeysContract):
 
 
 class TestSqliteCards(CardsContract):
+    pass
+
+
+class TestSqliteCardLists(CardListsContract):
     pass
 
 

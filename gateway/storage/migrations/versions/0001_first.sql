@@ -54,9 +54,13 @@ CREATE TABLE cards (
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
-CREATE INDEX cards_by_customer ON cards (scope, customer_reference) WHERE customer_reference != '';
+CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE last_four IS NOT NULL;
 
-CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE number_fingerprint IS NOT NULL;
+CREATE INDEX cards_by_age ON cards (scope, card);
+
+CREATE INDEX cards_by_customer ON cards (scope, customer_reference, card) WHERE customer_reference != '';
+
+CREATE INDEX cards_erased ON cards (scope, card) WHERE state = 2;
 
 CREATE TABLE charge_once (
     scope INTEGER NOT NULL,
