@@ -91,9 +91,9 @@ class Loops:
     def _note_failure(self, loop: Loop, error: BaseException) -> None:
         # Never the text: an exception's message may quote what caused it.
         kind = type(error).__qualname__
-        fields = {"loop": loop.name, "type": kind}
+        fields: dict[str, object] = {"loop": loop.name, "type": kind}
         if isinstance(error, GatewayError):
-            fields["reason"] = error.reason
+            fields |= {"reason": error.reason, "details": error.metadata}
         _log.error("loop failed", extra=fields)
         self._metrics.loop_ended(loop.name, failed=True)
         problem = f"failed with {kind}; tried again in {loop.every_seconds:g} s"

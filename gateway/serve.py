@@ -106,10 +106,6 @@ def loops_of(
         for guard in gateway.guards:
             guard.check_streams()
 
-    async def look_at_sealing_key() -> None:
-        # Away from the event loop: with a passphrase it is a tenth of a second's work.
-        await asyncio.to_thread(renew_sealing_key, gateway.keys, clock)
-
     async def look_at_certificates() -> None:
         problem = await asyncio.to_thread(find_tls_problem, tls_files, clock)
         state = PartState.DEGRADED if problem else PartState.USABLE
@@ -130,10 +126,11 @@ def loops_of(
             stuck_after_seconds=10,
         ),
         Loop(
-            name="sealing-keys",
-            work=look_at_sealing_key,
-            every_seconds=3600,
-            stuck_after_seconds=60,
+            name="key-upkeep",
+            work=gateway.key_upkeep.run_once,
+            every_seconds=settings.key_upkeep_seconds,
+            # It wraps the keys of every card again after a rotation.
+            stuck_after_seconds=3600,
         ),
         Loop(
             name="certificate-check",
@@ -142,18 +139,6 @@ def loops_of(
             stuck_after_seconds=60,
         ),
     )
-
-
-def renew_sealing_key(keys: FileKeyProvider, clock: Clock) -> None:
-    """Makes a new sealing key when it is time for one.
-
-    Raises:
-        KeyUnavailable: The keyring cannot be read or written.
-    """
-    now = clock.now()
-    if keys.needs_sealing_key(now):
-        made = keys.rotate_sealing_key(now)
-        _log.info("made a sealing key", extra={"key": made.key_id})
 
 
 def find_tls_problem(files: TlsFiles, clock: Clock) -> str:
