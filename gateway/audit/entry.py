@@ -42,6 +42,7 @@ class EntryType(StrEnum):
     CALLER_ENABLED = "caller.enabled"
     CERTIFICATE_ISSUED = "caller.certificate_issued"
     WRAPPING_KEYS_RETIRED = "key.wrapping_retired"
+    KEY_ROTATION_PLANNED = "key.rotation_planned"
     EPOCH_KEY_CREATED = "key.epoch_created"
     EPOCH_KEY_DESTROYED = "key.epoch_destroyed"
     SEALING_KEY_CREATED = "key.sealing_created"

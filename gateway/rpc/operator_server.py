@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import (
 
 from gateway.config import ConfigInvalid, Settings
 from gateway.errors import CallerUnknown
+from gateway.metrics import Metrics
 from gateway.rpc.authorization import OPEN_TO_EVERY_CALLER
 from gateway.rpc.callers import Authenticator, CallContext
 from gateway.rpc.guard import Guard
@@ -62,13 +63,19 @@ class BillingCallers:
         return caller
 
 
+def operator_guard(authenticator: Authenticator, metrics: Metrics) -> Guard:
+    """Returns the guard of the operator listener."""
+    return Guard(
+        Operators(authenticator),
+        open_rpcs=OPEN_TO_EVERY_CALLER | {REFLECTION},
+        metrics=metrics,
+    )
+
+
 def build_operator_server(
-    *, authenticator: Authenticator, services: Sequence[Service]
+    *, guard: Guard, services: Sequence[Service]
 ) -> grpc.aio.Server:
     """Returns the operator listener's server, not yet listening."""
-    guard = Guard(
-        Operators(authenticator), open_rpcs=OPEN_TO_EVERY_CALLER | {REFLECTION}
-    )
     server = guarded_server(guard)
     for service in services:
         service.register(service.servicer, server)

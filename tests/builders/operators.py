@@ -74,7 +74,7 @@ async def serving(folder):
         processors=open_processors(settings, clock),
         clock=clock,
     )
-    callers = CallerDirectory(storage=gateway.storage, refresh_seconds=3600)
+    callers = CallerDirectory(storage=gateway.storage, clock=clock)
     await callers.refresh()
     server = gateway.server(callers)
     credentials = mutual_tls(
