@@ -114,28 +114,14 @@ class Gateway:
             provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
         self._outcomes = RecordOutcome(storage=storage)
-        self._steps = ProcessorSteps(
-            storage=storage,
-            access=self._access,
-            outcomes=self._outcomes,
-            asking=self._asking,
-            clock=clock,
-            reached=reached,
-        )
+        self._steps = self._processor_steps()
         self._moves = [
             self._mover(rules(self._asking))
             for rules in (capture_rules, cancel_rules, refund_rules)
         ]
         self._create = self._create_payment()
         self.resolver = self._resolver()
-        self.services: list[Service] = [
-            vault_service(self._vault()),
-            payment_service(self._payments()),
-            merchant_service(self._merchants()),
-            audit_service(
-                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
-            ),
-        ]
+        self.services = self._services()
         names = [service.name for service in self.services]
         self.health = DrainableHealth(names, self.parts)
 
@@ -157,6 +143,26 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _services(self) -> list[Service]:
+        return [
+            vault_service(self._vault()),
+            payment_service(self._payments()),
+            merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+            ),
+        ]
+
+    def _processor_steps(self) -> ProcessorSteps:
+        return ProcessorSteps(
+            storage=self.storage,
+            access=self._access,
+            outcomes=self._outcomes,
+            asking=self._asking,
+            clock=self.clock,
+            reached=self._reached,
+        )
 
     def _rotation(self) -> RotateEpoch:
         days = self.settings.epoch_rotation_days
