@@ -15,12 +15,18 @@ from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.merchants.create_merchant import CreateMerchant
+from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.merchant_changes import MerchantChanges
+from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Reached, ignore
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
 from gateway.payments.create_payment import CreatePayment
+from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
 from gateway.payments.processor_steps import ProcessorSteps
@@ -28,8 +34,11 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.merchant_servicer import MerchantServicer
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
@@ -37,6 +46,7 @@ from gateway.rpc.server import (
     Service,
     audit_service,
     build_server,
+    merchant_service,
     payment_service,
     vault_service,
 )
@@ -105,6 +115,7 @@ class Gateway:
         self.services: list[Service] = [
             vault_service(self._vault()),
             payment_service(self._payments()),
+            merchant_service(self._merchants()),
             audit_service(
                 AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
             ),
@@ -151,7 +162,23 @@ class Gateway:
             cancel_payment=cancel,
             refund_payment=refund,
             read_payments=ReadPayments(storage=self.storage),
+            list_payments=ListPayments(storage=self.storage),
             digests=self._digests,
+            page_tokens=PageTokens(self.keys),
+        )
+
+    def _merchants(self) -> MerchantServicer:
+        changes = MerchantChanges(storage=self.storage)
+        return MerchantServicer(
+            create_merchant=CreateMerchant(
+                changes=changes, clock=self.clock, policy_version=NEWEST.number
+            ),
+            read_merchants=ReadMerchants(storage=self.storage, directory=self.storage),
+            update_merchant=UpdateMerchant(changes=changes, clock=self.clock),
+            deactivate_merchant=DeactivateMerchant(changes=changes, clock=self.clock),
+            digests=self._digests,
+            pages=PageTokens(self.keys),
+            vault_id=self.keys.vault_id,
         )
 
     def _create_payment(self) -> CreatePayment:

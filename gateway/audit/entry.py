@@ -7,7 +7,7 @@ Invariants:
   * Integers stay within 2^53 - 1 (RFC 8785 section 3.2.2.3).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -34,6 +34,9 @@ class EntryType(StrEnum):
     PAYMENT_INTENT = "payment.intent"
     PAYMENT_OUTCOME = "payment.outcome"
     WRAPPING_KEY_CREATED = "key.wrapping_created"
+    MERCHANT_CREATED = "merchant.created"
+    MERCHANT_UPDATED = "merchant.updated"
+    MERCHANT_DEACTIVATED = "merchant.deactivated"
     WRAPPING_KEYS_RETIRED = "key.wrapping_retired"
     EPOCH_KEY_CREATED = "key.epoch_created"
     EPOCH_KEY_DESTROYED = "key.epoch_destroyed"
@@ -98,9 +101,9 @@ class Entry:
     card_opened: bool | None = None
     outcome: str | None = None
     card: CardTokenName | None = None
-    card_salt: bytes | None = None
+    card_salt: bytes | None = field(default=None, repr=False)
     processor_object: str | None = None
-    object_salt: bytes | None = None
+    object_salt: bytes | None = field(default=None, repr=False)
     previous: PreviousLog | None = None
     subject: str | None = None
     count: int | None = None

@@ -8,6 +8,7 @@ from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
+from gateway.storage.merchant_directory_store import SqliteMerchantDirectory
 from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.request_store import SqliteRequestStore
@@ -55,3 +56,8 @@ class SqliteUnit:
     def callers(self) -> SqliteCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
         return SqliteCallerStore(self._connection, self._scope)
+
+    @cached_property
+    def directory(self) -> SqliteMerchantDirectory:
+        """Every merchant; in units of the GATEWAY scope only."""
+        return SqliteMerchantDirectory(self._connection, self._scope)
