@@ -6,7 +6,7 @@ Exit codes: 0, everything fits; 1, there are findings; 2, the log could not be c
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -39,9 +39,16 @@ _CANNOT: Final = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, clock: Callable[[], datetime] = _now
+) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    options.clock = clock
     try:
         code: int = options.run(options)
     except _CANNOT as error:
@@ -206,7 +213,7 @@ def _watch(options: argparse.Namespace) -> int:
     )
     try:
         while True:
-            report = watcher.look(datetime.now(UTC))
+            report = watcher.look(options.clock())
             if report.cosigned:
                 (options.state / _COSIGNED).write_text(report.cosigned, "utf-8")
             code = _show(report, store, key)

@@ -39,6 +39,8 @@ ACTIONS: Final = {
     "ResolvePayment": frozenset({"charge"}),
 }
 
+_READING: Final = ("Get", "List", "BatchGet", "Watch")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -79,7 +81,7 @@ class RequestJournal:
     def ask(self, request: Message) -> None:
         """Writes what is about to be asked; without a request id, nothing."""
         names = request.DESCRIPTOR.fields_by_name
-        request_id = str(getattr(request, "request_id", ""))
+        request_id = _request_id(request)
         if not request_id:
             return
         asked: dict[str, Any] = {
@@ -103,7 +105,7 @@ class RequestJournal:
         self, request: Message, response: Message | None, *, reason: str = ""
     ) -> None:
         """Writes what came back; the receipt too, if the answer has one."""
-        request_id = str(getattr(request, "request_id", ""))
+        request_id = _request_id(request)
         if not request_id:
             return
         answered: dict[str, Any] = {
@@ -166,6 +168,13 @@ def _read_line(raw: bytes) -> Asked | Answered:
         content = base64.b64decode(encoded, validate=True)
         receipt = receipt_pb2.Receipt.FromString(content)
     return Answered(**facts, receipt=receipt)
+
+
+def _request_id(request: Message) -> str:
+    """Returns the id of a request that changes something; empty for the others."""
+    if request.DESCRIPTOR.name.startswith(_READING):
+        return ""
+    return str(getattr(request, "request_id", ""))
 
 
 def _has_receipt(response: Message) -> bool:

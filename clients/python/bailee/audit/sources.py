@@ -66,10 +66,16 @@ class ExportSource:
             yield from leaves[max(start - first, 0) : width]
 
     def _bundle(self, number: int, width: int) -> bytes:
+        """Reads a bundle of at least ``width`` entries; a partial one if need be."""
         path = _tile_path(number)
-        if width == _TILE_WIDTH or (self._folder / path).is_file():
-            return self._read(path, _BUNDLE_BYTES_MAX)
-        return self._read(f"{path}.p/{width}", _BUNDLE_BYTES_MAX)
+        partial = self._folder / f"{path}.p"
+        if width < _TILE_WIDTH and not (self._folder / path).is_file():
+            widths = [
+                int(file.name) for file in partial.glob("*") if file.name.isdecimal()
+            ]
+            wide = min((have for have in widths if have >= width), default=width)
+            path = f"{path}.p/{wide}"
+        return self._read(path, _BUNDLE_BYTES_MAX)
 
     def _read(self, name: str, bytes_max: int) -> bytes:
         file = self._folder / name
