@@ -131,14 +131,7 @@ class Gateway:
             provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
         self._outcomes = RecordOutcome(storage=storage)
-        self._steps = ProcessorSteps(
-            storage=storage,
-            access=self._access,
-            outcomes=self._outcomes,
-            asking=self._asking,
-            clock=clock,
-            reached=reached,
-        )
+        self._steps = self._processor_steps()
         self._moves = [
             self._mover(rules(self._asking))
             for rules in (capture_rules, cancel_rules, refund_rules)
@@ -167,16 +160,6 @@ class Gateway:
         server = build_operator_server(guard=guard, services=self.operator_services)
         return OperatorListener(server, self.settings)
 
-    def _services(self) -> list[Service]:
-        """Returns what programs call."""
-        read_log = ReadLog(storage=self.storage, clock=self.clock)
-        return [
-            vault_service(self._vault()),
-            payment_service(self._payments()),
-            merchant_service(self._merchants()),
-            audit_service(AuditServicer(read_log=read_log)),
-        ]
-
     def _operator_services(self) -> list[Service]:
         """Returns what those who run the gateway call."""
         return [
@@ -192,6 +175,26 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _services(self) -> list[Service]:
+        return [
+            vault_service(self._vault()),
+            payment_service(self._payments()),
+            merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+            ),
+        ]
+
+    def _processor_steps(self) -> ProcessorSteps:
+        return ProcessorSteps(
+            storage=self.storage,
+            access=self._access,
+            outcomes=self._outcomes,
+            asking=self._asking,
+            clock=self.clock,
+            reached=self._reached,
+        )
 
     def _rotation(self) -> RotateEpoch:
         days = self.settings.epoch_rotation_days
