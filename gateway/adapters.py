@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
-from gateway.merchants.ports import ProcessorAccount
+from gateway.merchants.stored_credentials import StoredCredentials
 from gateway.payments.processor import Processor
 from gateway.processors.simulator.http_transport import HttpTransport
 from gateway.processors.simulator.ledger import Ledger
@@ -59,8 +58,10 @@ def open_storage(settings: Settings, keys: FileKeyProvider) -> SqliteStorage:
     )
 
 
-def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]:
-    """Returns the processors that the settings name, by name."""
+def open_processors(
+    settings: Settings, clock: Clock, credentials: StoredCredentials
+) -> Mapping[str, Processor]:
+    """Returns the processors that the settings switch on, by name."""
     processors: dict[str, Processor] = {}
     if settings.simulator_url:
         transport = HttpTransport(settings.simulator_url)
@@ -68,18 +69,11 @@ def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]
     elif settings.simulator:
         ledger = Ledger(settings.path("simulator_ledger"), clock)
         processors["simulator"] = SimulatorProcessor(EmbeddedTransport(ledger))
-    folder = settings.path("credentials")
-    if any(folder.glob("*.key")):
+    if settings.stripe:
         # Imported here: the SDK takes a tenth of a second, and not everybody uses it.
         from gateway.processors.stripe.processor import StripeProcessor
 
         processors["stripe"] = StripeProcessor(
-            credentials=lambda account: _credential(folder, account),
-            address=settings.stripe_url,
+            credentials=credentials.of, address=settings.stripe_url
         )
     return processors
-
-
-def _credential(folder: Path, account: ProcessorAccount) -> str:
-    """Reads an account's key from its file, which only the gateway's user can read."""
-    return (folder / f"{account.account_id}.key").read_text("utf-8")

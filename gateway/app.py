@@ -12,6 +12,7 @@ from typing import Final
 
 import grpc.aio
 
+from gateway.adapters import open_processors, open_storage
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.authorities import AuthorityFiles, FileAuthorities
@@ -19,13 +20,22 @@ from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.key_upkeep import KeyUpkeep
 from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
+from gateway.keys.secret_sealer import SecretSealer
+from gateway.merchants.accept_processor_account import AcceptProcessorAccount
+from gateway.merchants.account_changes import AccountChanges
+from gateway.merchants.add_credential import AddCredential
+from gateway.merchants.check_processor_account import CheckProcessorAccount
 from gateway.merchants.create_caller import CreateCaller
 from gateway.merchants.create_merchant import CreateMerchant
+from gateway.merchants.create_processor_account import CreateProcessorAccount
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.issue_certificate import IssueCertificate
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.read_processor_accounts import ReadProcessorAccounts
+from gateway.merchants.retire_credential import RetireCredential
+from gateway.merchants.stored_credentials import RewrapCredentials, StoredCredentials
 from gateway.merchants.switch_caller import SwitchCaller
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.metrics import Metrics
@@ -45,6 +55,7 @@ from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.policy.versions import NEWEST
+from gateway.rpc.account_calls import AccountCalls
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -90,10 +101,31 @@ _FOR_OPERATORS_TOO: Final = frozenset(
 _PAUSE_LEASES: Final = 2
 
 
+def open_gateway(settings: Settings, keys: FileKeyProvider, clock: Clock) -> "Gateway":
+    """Opens the database and returns the gateway over it.
+
+    Raises:
+        StorageUnavailable: Another process has the database, or it is not safe.
+        ConfigInvalid: A processor's settings are not safe.
+    """
+    storage = open_storage(settings, keys)
+    hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
+    sealer = SecretSealer(hierarchy=hierarchy, vault_id=keys.vault_id)
+    credentials = StoredCredentials(storage=storage, sealer=sealer)
+    return Gateway(
+        settings=settings,
+        keys=keys,
+        storage=storage,
+        processors=open_processors(settings, clock, credentials),
+        clock=clock,
+        hierarchy=hierarchy,
+    )
+
+
 class Gateway:
     """Every part of one gateway, put together."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it uses, by keyword
         self,
         *,
         settings: Settings,
@@ -101,6 +133,7 @@ class Gateway:
         storage: SqliteStorage,
         processors: Mapping[str, Processor],
         clock: Clock,
+        hierarchy: KeyHierarchy | None = None,
         reached: Callable[[StrEnum], None] = ignore,
     ) -> None:
         self.settings = settings
@@ -114,7 +147,10 @@ class Gateway:
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
-        self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
+        self._hierarchy = hierarchy or KeyHierarchy(
+            provider=keys, storage=storage, clock=clock
+        )
+        self._sealer = SecretSealer(hierarchy=self._hierarchy, vault_id=keys.vault_id)
         self._access = CardAccess(hierarchy=self._hierarchy, vault_id=keys.vault_id)
         self._sealed_input = SealedInput(
             provider=keys, accept_plain_cards=settings.accept_plain_cards
@@ -138,6 +174,7 @@ class Gateway:
         ]
         self._create = self._create_payment()
         self.resolver = self._resolver()
+        self.account_calls = self._account_calls()
         self.services = self._services()
         self.operator_services = self._operator_services()
         names = [service.name for service in self.services]
@@ -204,12 +241,15 @@ class Gateway:
             hierarchy=self._hierarchy,
             vault_id=self.keys.vault_id,
         )
+        credentials = RewrapCredentials(
+            storage=self.storage, credentials=self.storage, sealer=self._sealer
+        )
         return RotateEpoch(
             RotationParts(
                 provider=self.keys,
                 storage=self.storage,
                 holders=self.storage,
-                rewraps=[cards],
+                rewraps=[cards, credentials],
                 hierarchy=self._hierarchy,
                 clock=self.clock,
                 period=timedelta(days=days) if days else None,
@@ -261,9 +301,23 @@ class Gateway:
             read_merchants=ReadMerchants(storage=self.storage, directory=self.storage),
             update_merchant=UpdateMerchant(changes=changes, clock=self.clock),
             deactivate_merchant=DeactivateMerchant(changes=changes, clock=self.clock),
+            accounts=self.account_calls,
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
+        )
+
+    def _account_calls(self) -> AccountCalls:
+        changes = AccountChanges(
+            storage=self.storage, readers=self.processors, clock=self.clock
+        )
+        return AccountCalls(
+            create=CreateProcessorAccount(changes=changes, sealer=self._sealer),
+            check=CheckProcessorAccount(changes=changes, sealer=self._sealer),
+            accept=AcceptProcessorAccount(changes=changes),
+            add_credential=AddCredential(changes=changes, sealer=self._sealer),
+            retire_credential=RetireCredential(changes=changes, files=self.storage),
+            read=ReadProcessorAccounts(storage=self.storage),
         )
 
     def _operators(self) -> OperatorServicer:

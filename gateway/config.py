@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     operator_ca_key: Path = Path("ca/operator-ca-key.pem")
     operator_socket: Path = Path("operator.sock")
     operator_listen: str = Field("", pattern=r"^$|^[^\s]+:\d{1,5}$")
-    credentials: Path = Path("credentials")
+    stripe: bool = False
     simulator: bool = False
     simulator_url: str = ""
     simulator_ledger: Path = Path("data/simulator-ledger.jsonl")

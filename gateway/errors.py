@@ -30,6 +30,7 @@ class Reason(StrEnum):
     PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
     REFUND_NOT_FOUND = "REFUND_NOT_FOUND"
     PROCESSOR_ACCOUNT_NOT_FOUND = "PROCESSOR_ACCOUNT_NOT_FOUND"
+    CREDENTIAL_NOT_FOUND = "CREDENTIAL_NOT_FOUND"
     RPC_NOT_FOUND = "RPC_NOT_FOUND"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
@@ -185,6 +186,13 @@ class ProcessorAccountNotFound(GatewayError):
 
     reason = Reason.PROCESSOR_ACCOUNT_NOT_FOUND
     message = "no such processor account; name one of the merchant's accounts"
+
+
+class CredentialNotFound(GatewayError):
+    """The processor account has no such active credential."""
+
+    reason = Reason.CREDENTIAL_NOT_FOUND
+    message = "the processor account has no such active credential"
 
 
 class RpcNotFound(GatewayError):

@@ -9,8 +9,8 @@ from typing import Final
 
 import uvloop
 
-from gateway.adapters import BUILD, open_processors, open_storage, read_passphrase
-from gateway.app import Gateway
+from gateway.adapters import BUILD, read_passphrase
+from gateway.app import Gateway, open_gateway
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.logs import configure_logs
@@ -50,13 +50,7 @@ async def serve(settings: Settings) -> None:
     keys = FileKeyProvider.renew_sealing_key(
         settings.path("keyring"), clock.now(), passphrase=read_passphrase(settings)
     )
-    gateway = Gateway(
-        settings=settings,
-        keys=keys,
-        storage=open_storage(settings, keys),
-        processors=open_processors(settings, clock),
-        clock=clock,
-    )
+    gateway = open_gateway(settings, keys, clock)
     try:
         await _serve(gateway)
     finally:

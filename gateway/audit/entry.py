@@ -37,6 +37,11 @@ class EntryType(StrEnum):
     MERCHANT_CREATED = "merchant.created"
     MERCHANT_UPDATED = "merchant.updated"
     MERCHANT_DEACTIVATED = "merchant.deactivated"
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_CHECKED = "account.checked"
+    ACCOUNT_ACCEPTED = "account.accepted"
+    CREDENTIAL_ADDED = "account.credential_added"
+    CREDENTIAL_RETIRED = "account.credential_retired"
     CALLER_CREATED = "caller.created"
     CALLER_DISABLED = "caller.disabled"
     CALLER_ENABLED = "caller.enabled"
@@ -82,6 +87,8 @@ class Entry:
     caller before the unit starts, whenever ``card`` or ``processor_object`` is set.
     ``action`` refines the type: ``charge``, ``capture``, ``cancel``, ``refund``.
     ``outcome`` is the neutral result in capitals, such as ``CAPTURED``.
+    ``external_account`` is the processor's id of the account, ``processor_host`` the
+    host that is asked.
     ``subject`` is what else the entry is about, by a name that tells nothing of a
     cardholder: a caller, a key. ``count`` says how many events the entry stands for.
     ``effective_at`` is when what the entry announces begins to hold; for an erased
@@ -102,6 +109,8 @@ class Entry:
     payment: PaymentName | None = None
     processor_account: ProcessorAccountId | None = None
     environment: str | None = None
+    external_account: str | None = None
+    processor_host: str | None = None
     amount: Money | None = None
     card_opened: bool | None = None
     outcome: str | None = None

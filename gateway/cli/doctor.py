@@ -91,7 +91,6 @@ def _missing(file: Path) -> Finding:
 def _check_secrets(settings: Settings) -> Iterator[Finding]:
     files = [settings.path("tls_key"), *settings.path("keyring").rglob("*")]
     files += sorted(settings.folder.glob("ca/*-key.pem"))
-    files += sorted(settings.path("credentials").glob("*"))
     keyring = settings.path("keyring")
     if keyring.is_dir() and keyring.stat().st_mode & _READABLE_BY_OTHERS:
         yield Finding(
@@ -137,16 +136,13 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_processors(settings: Settings) -> Iterator[Finding]:
-    keys = sorted(settings.path("credentials").glob("*.key"))
-    if settings.simulator:
+    if settings.simulator or settings.simulator_url:
         yield Finding("warn", "the simulator answers charges; no real money moves")
-    for file in keys:
-        yield Finding("ok  ", f"credential of account {file.stem} in {file}")
-    if not settings.simulator and not keys:
+    if settings.stripe:
+        yield Finding("ok  ", f"Stripe is asked at {settings.stripe_url}")
+    if not (settings.simulator or settings.simulator_url or settings.stripe):
         yield Finding(
-            "FAIL",
-            "no processor: put a Stripe key into "
-            f"{settings.path('credentials') / 'stripe.key'}",
+            "FAIL", "no processor: set stripe = true or simulator = true in bailee.toml"
         )
 
 

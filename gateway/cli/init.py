@@ -14,25 +14,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from bailee import Bundle
 
-from gateway.adapters import open_keys, open_storage
+from gateway.adapters import open_keys
+from gateway.app import open_gateway
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
+from gateway.cli.refusals import explain
 from gateway.config import FILE_NAME, Settings, check_listen
-from gateway.errors import RequestInvalid
+from gateway.errors import GatewayError, RequestInvalid
 from gateway.key_providers.certificates import Authority, Issued
 from gateway.key_providers.file import FileKeyProvider
-from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
+from gateway.merchants.accept_processor_account import AcceptProcessorAccountCommand
+from gateway.merchants.create_processor_account import CreateProcessorAccountCommand
+from gateway.merchants.ports import Environment, Merchant
 from gateway.policy.versions import NEWEST
+from gateway.rpc.account_calls import AccountCalls
 from gateway.storage.unit import SqliteUnit
 from gateway.words.callers import Caller, Role
+from gateway.words.clock import SystemClock
 from gateway.words.identifiers import (
     GATEWAY,
     MerchantId,
     ProcessorAccountId,
+    RequestId,
     read_merchant_id,
 )
 from gateway.words.lifecycles import MerchantState
@@ -89,7 +97,7 @@ def create_gateway(folder: Path, options: InitOptions, now: datetime) -> Created
     building = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)
     try:
-        vault_id = _build(building, options, stripe_key, now)
+        vault_id = _build(building, options, now)
         building.rename(folder)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
@@ -155,15 +163,13 @@ def _describe_processor(stripe_key: str) -> str:
     return "Stripe in test mode; no real money moves"
 
 
-def _build(folder: Path, options: InitOptions, stripe_key: str, now: datetime) -> str:
+def _build(folder: Path, options: InitOptions, now: datetime) -> str:
     vault_id = f"{options.hosts[0]}/vault-{secrets.token_hex(8)}"
     passphrase = None
     if options.passphrase_file is not None:
         passphrase = options.passphrase_file.read_bytes().rstrip(b"\r\n")
     FileKeyProvider.create(folder / "keyring", vault_id, now, passphrase=passphrase)
     _write(folder / FILE_NAME, _config_text(options).encode())
-    if stripe_key:
-        _write(folder / "credentials" / "stripe.key", stripe_key.encode(), secret=True)
     billing = Authority.create("Bailee billing callers", now)
     operators = Authority.create("Bailee operators", now)
     _write_pair(folder / "ca" / "billing-ca", billing.pem)
@@ -208,12 +214,8 @@ async def _fill_database(
     settings: Settings, options: InitOptions, callers: Sequence[Caller], now: datetime
 ) -> None:
     merchant_id = read_merchant_id(options.merchant)
-    accounts = [_account("simulator", "simulator", Environment.TEST, now)]
-    mode = Environment.TEST
-    if options.stripe_key_file is not None:
-        key = options.stripe_key_file.read_text("utf-8")
-        mode = Environment.LIVE if "_live_" in key else Environment.TEST
-        accounts = [_account("stripe", "stripe", mode, now)]
+    key = _read_stripe_key(options.stripe_key_file)
+    mode = Environment.LIVE if "_live_" in key else Environment.TEST
     merchant = Merchant(
         merchant_id=merchant_id,
         state=MerchantState.ACTIVE,
@@ -229,8 +231,6 @@ async def _fill_database(
         unit.merchants.add(merchant)
         unit.log.append(entry(merchant_id, EntryType.LOG_STARTED))
         unit.log.append(entry(merchant_id, EntryType.MERCHANT_CREATED))
-        for account in accounts:
-            unit.merchants.add_account(account)
 
     def make_callers(unit: SqliteUnit) -> None:
         unit.log.append(entry(GATEWAY, EntryType.LOG_STARTED))
@@ -238,23 +238,41 @@ async def _fill_database(
             unit.callers.put(caller)
             unit.log.append(entry(GATEWAY, EntryType.CALLER_CREATED, caller.spiffe_id))
 
-    storage = open_storage(settings, open_keys(settings))
+    gateway = open_gateway(settings, open_keys(settings), SystemClock())
     try:
-        await storage.commit(merchant_id, make_merchant)
-        await storage.commit(GATEWAY, make_callers)
+        await gateway.storage.commit(merchant_id, make_merchant)
+        await gateway.storage.commit(GATEWAY, make_callers)
+        await _add_account(gateway.account_calls, merchant_id, key)
     finally:
-        await storage.close()
+        await gateway.close()
 
 
-def _account(
-    name: str, processor: str, environment: Environment, now: datetime
-) -> ProcessorAccount:
-    return ProcessorAccount(
-        account_id=ProcessorAccountId(name),
-        processor=processor,
-        environment=environment,
-        external_account="",
-        created_at=now,
+async def _add_account(calls: AccountCalls, merchant: MerchantId, key: str) -> None:
+    """Asks the processor whose the key is, and accepts that: whoever makes a gateway
+    has decided where its first merchant's money goes.
+    """
+    name = "stripe" if key else "simulator"
+
+    def facts() -> dict[str, Any]:
+        return {
+            "merchant": merchant,
+            "caller": _INIT,
+            "request_id": RequestId(str(uuid4())),
+            "digest": b"",
+            "account_id": ProcessorAccountId(name),
+        }
+
+    try:
+        made = await calls.create.execute(
+            CreateProcessorAccountCommand(**facts(), processor=name, credential=key)
+        )
+    except GatewayError as error:
+        raise InitRefused(f"{name} was asked whose the key is: {explain(error)}") from (
+            error
+        )
+    external = made.view.account.external_account
+    await calls.accept.execute(
+        AcceptProcessorAccountCommand(**facts(), external_account=external)
     )
 
 
@@ -262,7 +280,7 @@ def _config_text(options: InitOptions) -> str:
     lines = [
         "# Settings of this gateway. docs/operations.md describes each.",
         f'listen = "{options.listen}"',
-        f"simulator = {'false' if options.stripe_key_file else 'true'}",
+        f"{'stripe' if options.stripe_key_file else 'simulator'} = true",
     ]
     if options.passphrase_file is not None:
         lines.append(f'keyring_passphrase_file = "{options.passphrase_file.resolve()}"')

@@ -1,4 +1,4 @@
-"""Wrapping keys: one for each merchant and purpose, made when first needed.
+"""Wrapping keys: one for each merchant and use, made when first needed.
 
 Invariants:
   * A wrapping key is random, and in the database only wrapped by an epoch key.
@@ -14,7 +14,13 @@ from typing import Final, Protocol
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import AuditUnit
 from gateway.errors import IntegrityViolation
-from gateway.keys.ports import KeyProvider, KeyUnit, StoredWrappingKey
+from gateway.keys.ports import (
+    KeyProvider,
+    KeyUnit,
+    KeyUse,
+    StoredWrappingKey,
+    WrapsFor,
+)
 from gateway.keys.wrap import KEY_BYTES, Wrapper
 from gateway.unit_of_work import Storage
 from gateway.words.clock import Clock
@@ -39,9 +45,9 @@ class WrappingKey:
 
     __slots__ = ("_end", "_wrapper", "key_id", "purpose")
 
-    def __init__(self, key_id: str, purpose: Purpose, key: bytes) -> None:
+    def __init__(self, key_id: str, purpose: WrapsFor, key: bytes) -> None:
         self.key_id: Final = key_id
-        self.purpose: Final = purpose
+        self.purpose: Final[WrapsFor] = purpose
         self._wrapper = Wrapper(key)
         self._end = join_parts(purpose.value, key_id)
 
@@ -79,9 +85,11 @@ class KeyHierarchy:
         self._storage = storage
         self._clock = clock
         self._by_id: OrderedDict[tuple[MerchantId, str], WrappingKey] = OrderedDict()
-        self._newest: dict[tuple[MerchantId, Purpose, str], WrappingKey] = {}
+        self._newest: dict[tuple[MerchantId, WrapsFor, str], WrappingKey] = {}
 
-    async def wrapping_key(self, merchant: MerchantId, purpose: Purpose) -> WrappingKey:
+    async def wrapping_key(
+        self, merchant: MerchantId, purpose: WrapsFor
+    ) -> WrappingKey:
         """Returns the key that new data keys of this purpose are wrapped with.
 
         Raises:
@@ -127,7 +135,7 @@ class KeyHierarchy:
         self._newest.clear()
 
     async def _create(
-        self, merchant: MerchantId, purpose: Purpose, epoch: str
+        self, merchant: MerchantId, purpose: WrapsFor, epoch: str
     ) -> StoredWrappingKey:
         """Stores a new key, unless somebody was faster; returns the stored one."""
         key_id = f"wk-{secrets.token_hex(8)}"
@@ -145,7 +153,8 @@ class KeyHierarchy:
             merchant=merchant,
             at=now,
             caller="gateway",
-            purpose=purpose,
+            purpose=purpose if isinstance(purpose, Purpose) else None,
+            subject=purpose.value if isinstance(purpose, KeyUse) else None,
         )
 
         def add(unit: HierarchyUnit) -> StoredWrappingKey:
@@ -170,7 +179,7 @@ class KeyHierarchy:
         return key
 
     def _context(
-        self, merchant: MerchantId, key_id: str, purpose: Purpose, epoch: str
+        self, merchant: MerchantId, key_id: str, purpose: WrapsFor, epoch: str
     ) -> bytes:
         vault_id = self._provider.vault_id
         return join_parts(_LABEL, vault_id, merchant, key_id, purpose.value, epoch)

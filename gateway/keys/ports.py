@@ -4,11 +4,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.audit.ports import AuditUnit
 from gateway.words.identifiers import MerchantId
 from gateway.words.purposes import Purpose
+
+
+class KeyUse(StrEnum):
+    """What a wrapping key is for that is no use of a card."""
+
+    PROCESSOR_CREDENTIAL = "processor_credential"
+
+
+# What a wrapping key is for.
+WrapsFor: TypeAlias = Purpose | KeyUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +141,7 @@ class StoredWrappingKey:
     """
 
     key_id: str
-    purpose: Purpose
+    purpose: WrapsFor
     epoch: str
     wrapped: bytes = field(repr=False)
     created_at: datetime
@@ -141,7 +151,7 @@ class StoredWrappingKey:
 class KeyStore(Protocol):
     """The merchant's wrapping keys."""
 
-    def newest(self, purpose: Purpose, epoch: str) -> StoredWrappingKey | None:
+    def newest(self, purpose: WrapsFor, epoch: str) -> StoredWrappingKey | None:
         """Returns the wrapping key of this purpose and epoch, if there is one."""
 
     def find(self, key_id: str) -> StoredWrappingKey | None:

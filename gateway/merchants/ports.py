@@ -11,6 +11,7 @@ from gateway.idempotency.ports import RequestUnit
 from gateway.words.callers import Caller, KnownCaller
 from gateway.words.identifiers import MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import MerchantState
+from gateway.words.sealed_secret import SealedSecret
 
 
 class Environment(StrEnum):
@@ -54,15 +55,92 @@ class Merchant:
     log_generation: int = 1
 
 
+class AccountState(StrEnum):
+    """Whether payments may use a processor account."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+
+
+class CheckResult(StrEnum):
+    """What asking the processor about an account gave."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCheck:
+    """When the processor was asked about an account, and what it said.
+
+    ``failure_reason`` is neutral and in capitals, such as ``CREDENTIAL_REJECTED``.
+    """
+
+    result: CheckResult
+    checked_at: datetime
+    failure_reason: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessorAccount:
-    """One merchant's account at a processor. Holds no credential."""
+    """One merchant's account at a processor. Holds no credential.
 
+    ``environment`` and ``external_account`` are the processor's answers, nobody types
+    them. ``host`` is where the account was accepted to be asked: nothing of it, its
+    credential least of all, goes anywhere else.
+    """
+
+    merchant: MerchantId
     account_id: ProcessorAccountId
     processor: str
     environment: Environment
     external_account: str
+    host: str
+    state: AccountState
     created_at: datetime
+    accepted_at: datetime | None = None
+    last_check: AccountCheck | None = None
+
+
+class CredentialState(StrEnum):
+    """Whether a credential is used."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A key of a processor account; ``secret`` is None once it is retired."""
+
+    name: str
+    state: CredentialState
+    created_at: datetime
+    secret: SealedSecret | None = field(default=None, repr=False)
+    retired_at: datetime | None = None
+
+
+class CredentialStore(Protocol):
+    """The sealed keys of the merchant's processor accounts."""
+
+    def of(self, account_id: ProcessorAccountId) -> Sequence[Credential]:
+        """Returns an account's credentials, oldest first, the retired ones too."""
+
+    def add(self, account_id: ProcessorAccountId, credential: Credential) -> None:
+        """Adds a credential."""
+
+    def retire(self, account_id: ProcessorAccountId, name: str, at: datetime) -> bool:
+        """Destroys a credential; returns whether there was such an active one."""
+
+    def rewrap(
+        self,
+        account_id: ProcessorAccountId,
+        name: str,
+        old: SealedSecret,
+        new: SealedSecret,
+    ) -> bool:
+        """Replaces the wrapped data key, if it is still the old one."""
 
 
 class MerchantStore(Protocol):
@@ -91,6 +169,13 @@ class MerchantStore(Protocol):
     def add_account(self, account: ProcessorAccount) -> None:
         """Adds a processor account."""
 
+    def save_account(self, account: ProcessorAccount) -> None:
+        """Replaces what can change: state, host, times and the newest check.
+
+        Raises:
+            ProcessorAccountNotFound: The merchant has no such account.
+        """
+
 
 class MerchantUnit(Protocol):
     """The slice of the unit of work that holds the merchant."""
@@ -98,6 +183,97 @@ class MerchantUnit(Protocol):
     @property
     def merchants(self) -> MerchantStore:
         """The unit's own merchant."""
+
+
+class CredentialUnit(Protocol):
+    """The slice of the unit of work that holds processors' credentials."""
+
+    @property
+    def credentials(self) -> CredentialStore:
+        """The sealed keys of the merchant's processor accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialUnder:
+    """An active credential, by its number, with the merchant and account it is of."""
+
+    number: int
+    merchant: MerchantId
+    account_id: ProcessorAccountId
+    credential: Credential
+
+
+class CredentialsUnderEpoch(Protocol):
+    """Finds the credentials that a rotation of the epoch key has to visit."""
+
+    async def credentials_under(
+        self, epoch: str, *, after: int, limit: int
+    ) -> Sequence[CredentialUnder]:
+        """Returns active credentials whose data keys an epoch's keys wrapped, with
+        numbers above ``after``, in the order of their numbers.
+        """
+
+
+class CredentialSealer(Protocol):
+    """Seals credentials for rest; see gateway.keys.secret_sealer.SecretSealer."""
+
+    async def seal(
+        self, merchant: MerchantId, place: Sequence[str], secret: bytes
+    ) -> SealedSecret:
+        """Seals a secret so that it opens in the same place alone.
+
+        Raises:
+            KeyUnavailable: The key provider did not answer.
+        """
+
+    async def open(
+        self, merchant: MerchantId, place: Sequence[str], secret: SealedSecret
+    ) -> bytes:
+        """Returns the secret.
+
+        Raises:
+            IntegrityViolation: Another merchant or place, or damaged bytes.
+            KeyUnavailable: The key provider did not answer.
+        """
+
+    async def rewrap(
+        self, merchant: MerchantId, place: Sequence[str], secret: SealedSecret
+    ) -> SealedSecret:
+        """Returns the secret under the newest wrapping key, unopened."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What a processor says of the account that a credential belongs to."""
+
+    external_account: str
+    environment: Environment
+
+
+class CredentialRefused(Exception):
+    """The processor does not take the credential. ``failure_reason`` is neutral and in
+    capitals.
+    """
+
+    def __init__(self, failure_reason: str) -> None:
+        super().__init__(failure_reason)
+        self.failure_reason = failure_reason
+
+
+class AccountReader(Protocol):
+    """Asks one processor whose a credential is."""
+
+    @property
+    def host(self) -> str:
+        """The host that is asked."""
+
+    async def read_account(self, credential: str) -> AccountFacts:
+        """Returns the account that the credential belongs to. Moves no money.
+
+        Raises:
+            CredentialRefused: The processor does not take it.
+            ProcessorUnavailable: The processor did not answer.
+        """
 
 
 class MerchantDirectory(Protocol):
@@ -150,9 +326,11 @@ class CallerUnit(Protocol):
         """Every caller."""
 
 
-class ControlUnit(MerchantUnit, CallerUnit, AuditUnit, RequestUnit, Protocol):
-    """The slice of the unit of work that changes merchants and callers, and leaves a
-    trace.
+class ControlUnit(
+    MerchantUnit, CredentialUnit, CallerUnit, AuditUnit, RequestUnit, Protocol
+):
+    """The slice of the unit of work that changes merchants, accounts and callers, and
+    leaves a trace.
     """
 
 

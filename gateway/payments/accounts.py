@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.errors import ProcessorAccountNotFound
-from gateway.merchants.ports import ProcessorAccount
+from gateway.errors import ProcessorAccountNotFound, StateConflict
+from gateway.merchants.ports import AccountState, ProcessorAccount
 from gateway.payments.payment import Payment
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.processor import Processor
@@ -23,35 +23,63 @@ class Accounts:
     async def choose(
         self, merchant: MerchantId, account_id: str
     ) -> tuple[ProcessorAccount, Processor]:
-        """Returns the named account, or the merchant's only one.
+        """Returns the named account, or the merchant's only one, for a new payment.
 
         Raises:
             ProcessorAccountNotFound: None of that name, or several and none named.
+            StateConflict: It was not accepted yet, or for another host.
         """
-        accounts = await self._storage.read(
-            merchant, lambda unit: unit.merchants.accounts()
-        )
+        accounts = await self._read(merchant)
         account = _pick(accounts, account_id)
-        processor = self._processors.get(account.processor)
-        if processor is None:
-            raise ProcessorAccountNotFound
-        return account, processor
+        if account.state is not AccountState.ACTIVE:
+            raise _conflict(account, "waits for AcceptProcessorAccount")
+        return self._with_processor(account)
 
     async def of(
         self, merchant: MerchantId, payment: Payment
     ) -> tuple[ProcessorAccount, Processor]:
-        """Returns the account that took the payment.
+        """Returns the account that took the payment, whatever its state is now.
 
         Raises:
             ProcessorAccountNotFound: It is gone.
+            StateConflict: It was accepted for another host.
         """
-        return await self.choose(merchant, payment.account_id)
+        for account in await self._read(merchant):
+            if account.account_id == payment.account_id:
+                return self._with_processor(account)
+        raise ProcessorAccountNotFound
+
+    async def _read(self, merchant: MerchantId) -> Sequence[ProcessorAccount]:
+        return await self._storage.read(
+            merchant, lambda unit: unit.merchants.accounts()
+        )
+
+    def _with_processor(
+        self, account: ProcessorAccount
+    ) -> tuple[ProcessorAccount, Processor]:
+        processor = self._processors.get(account.processor)
+        if processor is None:
+            raise ProcessorAccountNotFound
+        if processor.host != account.host:
+            # A changed setting must not send cards and credentials elsewhere.
+            raise _conflict(account, f"was accepted for {account.host}; accept again")
+        return account, processor
 
 
 def _pick(accounts: Sequence[ProcessorAccount], account_id: str) -> ProcessorAccount:
-    if not account_id and len(accounts) == 1:
-        return accounts[0]
+    if not account_id:
+        usable = [item for item in accounts if item.state is AccountState.ACTIVE]
+        if len(usable) == 1:
+            return usable[0]
+        if len(accounts) == 1:
+            return accounts[0]
     for account in accounts:
         if account.account_id == ProcessorAccountId(account_id):
             return account
     raise ProcessorAccountNotFound
+
+
+def _conflict(account: ProcessorAccount, why: str) -> StateConflict:
+    return StateConflict(
+        metadata={"processor_account": account.account_id, "account": why}
+    )

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from gateway.cards.security_code import SecurityCode
-from gateway.merchants.ports import ProcessorAccount
+from gateway.merchants.ports import AccountReader, ProcessorAccount
 from gateway.vault.card_access import OpenedCard
 from gateway.vault.ports import CardField, CardRecipient
 from gateway.words.identifiers import PaymentName
@@ -214,13 +214,14 @@ class ProcessorRefused(Exception):
         self.failure_reason = failure_reason
 
 
-class Processor(CardRecipient, Protocol):
+class Processor(CardRecipient, AccountReader, Protocol):
     """A card processor.
 
     Every method may raise ``ProcessorUnavailable`` (nothing was sent, or it was
     rejected before execution: a retry with the same key is right),
     ``ProcessorOutcomeUnknown`` (it may have been executed) and ``ProcessorRefused``
-    (it was not executed), and nothing else. A decline is a value.
+    (it was not executed), and nothing else; ``read_account`` raises as AccountReader
+    says. A decline is a value.
 
     Implementations pass tests/contract/processor_contract.py.
     """

@@ -145,6 +145,8 @@ def expire(
         payment=expired.name,
         processor_account=expired.account_id,
         environment=account.environment.value,
+        external_account=account.external_account,
+        processor_host=account.host,
         amount=expired.amount,
         card_opened=False,
         outcome=expired.state.name,
@@ -166,6 +168,8 @@ def intent_entry(merchant: MerchantId, account: ProcessorAccount, move: Move) ->
         payment=move.payment,
         processor_account=account.account_id,
         environment=account.environment.value,
+        external_account=account.external_account,
+        processor_host=account.host,
         amount=move.amount,
         card_opened=False,
     )

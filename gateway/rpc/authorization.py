@@ -22,6 +22,7 @@ _MERCHANTS: Final = "/bailee.v1.MerchantService/"
 _OPERATORS: Final = "/bailee.v1.OperatorService/"
 _RUNS_THE_GATEWAY: Final = frozenset({Role.OPERATOR})
 _MAKES_MERCHANTS: Final = frozenset({Role.PLATFORM, Role.OPERATOR})
+_SEES_MERCHANTS: Final = _MAKES_MERCHANTS | {Role.COMPLIANCE, Role.READ}
 _AUDIT: Final = "/bailee.v1.AuditService/"
 _LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 
@@ -46,10 +47,17 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_AUDIT}GetInclusionProof": _LOG_READERS,
         f"{_AUDIT}GetConsistencyProof": _LOG_READERS,
         f"{_MERCHANTS}CreateMerchant": _MAKES_MERCHANTS,
-        f"{_MERCHANTS}GetMerchant": _MAKES_MERCHANTS | {Role.COMPLIANCE, Role.READ},
+        f"{_MERCHANTS}GetMerchant": _SEES_MERCHANTS,
         f"{_MERCHANTS}ListMerchants": _MAKES_MERCHANTS | {Role.COMPLIANCE},
         f"{_MERCHANTS}UpdateMerchant": _MAKES_MERCHANTS,
         f"{_MERCHANTS}DeactivateMerchant": frozenset({Role.COMPLIANCE}),
+        f"{_MERCHANTS}CreateProcessorAccount": _MAKES_MERCHANTS,
+        f"{_MERCHANTS}GetProcessorAccount": _SEES_MERCHANTS,
+        f"{_MERCHANTS}ListProcessorAccounts": _SEES_MERCHANTS,
+        f"{_MERCHANTS}CheckProcessorAccount": _MAKES_MERCHANTS,
+        f"{_MERCHANTS}AcceptProcessorAccount": frozenset({Role.COMPLIANCE}),
+        f"{_MERCHANTS}AddCredential": _MAKES_MERCHANTS,
+        f"{_MERCHANTS}RetireCredential": _MAKES_MERCHANTS,
         f"{_OPERATORS}CreateCaller": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}ListCallers": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}DisableCaller": _RUNS_THE_GATEWAY,

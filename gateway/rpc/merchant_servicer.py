@@ -3,13 +3,13 @@
 from typing import Any
 
 from bailee.v1 import merchant_service_pb2 as pb
-from bailee.v1 import merchant_service_pb2_grpc
 
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.rpc import merchant_messages as messages
+from gateway.rpc.account_calls import AccountCalls, AccountServicer
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.paging import PageTokens, read_page_size
 from gateway.rpc.request_digests import RequestDigests
@@ -17,7 +17,7 @@ from gateway.rpc.vault_messages import show_receipt
 from gateway.words.identifiers import read_merchant_id
 
 
-class MerchantServicer(merchant_service_pb2_grpc.MerchantServiceServicer):
+class MerchantServicer(AccountServicer):
     """See proto/bailee/v1/merchant_service.proto."""
 
     def __init__(  # noqa: PLR0913 - what it uses, by keyword
@@ -27,6 +27,7 @@ class MerchantServicer(merchant_service_pb2_grpc.MerchantServiceServicer):
         read_merchants: ReadMerchants,
         update_merchant: UpdateMerchant,
         deactivate_merchant: DeactivateMerchant,
+        accounts: AccountCalls,
         digests: RequestDigests,
         pages: PageTokens,
         vault_id: str,
@@ -35,7 +36,7 @@ class MerchantServicer(merchant_service_pb2_grpc.MerchantServiceServicer):
         self._read_merchants = read_merchants
         self._update_merchant = update_merchant
         self._deactivate_merchant = deactivate_merchant
-        self._digests = digests
+        super().__init__(accounts=accounts, digests=digests)
         self._pages = pages
         self._vault_id = vault_id
 

@@ -12,8 +12,13 @@ from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from gateway.errors import IntegrityViolation
-from gateway.keys.ports import EpochState
-from gateway.merchants.ports import Environment
+from gateway.keys.ports import EpochState, KeyUse, WrapsFor
+from gateway.merchants.ports import (
+    AccountState,
+    CheckResult,
+    CredentialState,
+    Environment,
+)
 from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
 from gateway.vault.ports import KeyKind
 from gateway.words.identifiers import RequestId
@@ -74,6 +79,20 @@ PURPOSES: Final = Codes(
         Purpose.RESEARCH: 11,
         Purpose.RESALE: 12,
     }
+)
+# What wrapping keys are for: purposes, and uses that no card has.
+WRAPS_FOR: Final[Codes[WrapsFor]] = Codes(
+    {
+        **{purpose: PURPOSES.code(purpose) for purpose in Purpose},
+        KeyUse.PROCESSOR_CREDENTIAL: 64,
+    }
+)
+ACCOUNT_STATES: Final = Codes({AccountState.PENDING: 1, AccountState.ACTIVE: 2})
+CREDENTIAL_STATES: Final = Codes(
+    {CredentialState.ACTIVE: 1, CredentialState.RETIRED: 2}
+)
+CHECK_RESULTS: Final = Codes(
+    {CheckResult.OK: 1, CheckResult.FAILED: 2, CheckResult.UNREACHABLE: 3}
 )
 MERCHANT_STATES: Final = Codes({MerchantState.ACTIVE: 1, MerchantState.DEACTIVATED: 2})
 CARD_STATES: Final = Codes({CardState.ACTIVE: 1, CardState.ERASED: 2})

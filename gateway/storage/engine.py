@@ -21,6 +21,7 @@ from typing import Any, Final, Self, TypeVar
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
 from gateway.errors import InvariantBroken, MerchantNotFound, StorageUnavailable
+from gateway.merchants.ports import CredentialUnder
 from gateway.storage.batcher import Batcher
 from gateway.storage.connection import (
     Connect,
@@ -30,6 +31,7 @@ from gateway.storage.connection import (
     open_reader,
     open_writer,
 )
+from gateway.storage.credential_store import find_credentials_under
 from gateway.storage.data_key_store import find_cards_under
 from gateway.storage.key_store import find_merchants_with
 from gateway.storage.log_rows import Scope
@@ -196,6 +198,16 @@ class SqliteStorage:
         """See CardsUnderEpoch.cards_under."""
         return await self._read_aside(
             lambda reader: find_cards_under(reader, epoch, after=after, limit=limit)
+        )
+
+    async def credentials_under(
+        self, epoch: str, *, after: int, limit: int
+    ) -> Sequence[CredentialUnder]:
+        """See CredentialsUnderEpoch.credentials_under."""
+        return await self._read_aside(
+            lambda reader: find_credentials_under(
+                reader, epoch, after=after, limit=limit
+            )
         )
 
     async def _read_aside(self, query: Callable[[sqlite3.Connection], T]) -> T:

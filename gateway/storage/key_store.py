@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import bindparam, select, update
 
-from gateway.keys.ports import StoredWrappingKey
+from gateway.keys.ports import StoredWrappingKey, WrapsFor
 from gateway.storage.codes import (
-    PURPOSES,
+    WRAPS_FOR,
     read_optional_time,
     read_time,
     store_optional_time,
@@ -18,7 +18,6 @@ from gateway.storage.log_rows import Scope
 from gateway.storage.statements import insert_into, sql
 from gateway.storage.tables import scopes, wrapping_keys
 from gateway.words.identifiers import MerchantId
-from gateway.words.purposes import Purpose
 
 _COLUMNS: Final = (
     wrapping_keys.c.key_id,
@@ -69,10 +68,10 @@ class SqliteKeyStore:
         self._connection = connection
         self._scope = scope
 
-    def newest(self, purpose: Purpose, epoch: str) -> StoredWrappingKey | None:
+    def newest(self, purpose: WrapsFor, epoch: str) -> StoredWrappingKey | None:
         """See KeyStore.newest."""
         return self._one(
-            _SELECT_NEWEST, {"purpose": PURPOSES.code(purpose), "epoch": epoch}
+            _SELECT_NEWEST, {"purpose": WRAPS_FOR.code(purpose), "epoch": epoch}
         )
 
     def find(self, key_id: str) -> StoredWrappingKey | None:
@@ -86,7 +85,7 @@ class SqliteKeyStore:
             {
                 "scope": self._scope.row,
                 "key_id": key.key_id,
-                "purpose": PURPOSES.code(key.purpose),
+                "purpose": WRAPS_FOR.code(key.purpose),
                 "epoch": key.epoch,
                 "wrapped": key.wrapped,
                 "created_at": store_time(key.created_at),
@@ -110,7 +109,7 @@ class SqliteKeyStore:
         key_id, purpose, epoch, wrapped, created_at, retired_at = row
         return StoredWrappingKey(
             key_id=key_id,
-            purpose=PURPOSES.word(purpose),
+            purpose=WRAPS_FOR.word(purpose),
             epoch=epoch,
             wrapped=wrapped,
             created_at=read_time(created_at),

@@ -6,9 +6,21 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
 
-from gateway.errors import InvariantBroken, MerchantNotFound, StateConflict
-from gateway.merchants.ports import Merchant, MerchantSettings, ProcessorAccount
+from gateway.errors import (
+    InvariantBroken,
+    MerchantNotFound,
+    ProcessorAccountNotFound,
+    StateConflict,
+)
+from gateway.merchants.ports import (
+    AccountCheck,
+    Merchant,
+    MerchantSettings,
+    ProcessorAccount,
+)
 from gateway.storage.codes import (
+    ACCOUNT_STATES,
+    CHECK_RESULTS,
     ENVIRONMENTS,
     MERCHANT_STATES,
     read_optional_time,
@@ -58,16 +70,39 @@ _UPDATE_MERCHANT: Final = sql(
     .where(merchants.c.scope == bindparam("scope"))
     .values({column: bindparam(column.name) for column in _CHANGEABLE})
 )
+_ACCOUNT_COLUMNS: Final = (
+    processor_accounts.c.name,
+    processor_accounts.c.processor,
+    processor_accounts.c.environment,
+    processor_accounts.c.external_account,
+    processor_accounts.c.host,
+    processor_accounts.c.state,
+    processor_accounts.c.created_at,
+    processor_accounts.c.accepted_at,
+    processor_accounts.c.checked_at,
+    processor_accounts.c.check_result,
+    processor_accounts.c.check_failure_reason,
+)
 _SELECT_ACCOUNTS: Final = sql(
-    select(
-        processor_accounts.c.name,
-        processor_accounts.c.processor,
-        processor_accounts.c.environment,
-        processor_accounts.c.external_account,
-        processor_accounts.c.created_at,
-    )
+    select(*_ACCOUNT_COLUMNS)
     .where(processor_accounts.c.scope == bindparam("scope"))
     .order_by(processor_accounts.c.created_at, processor_accounts.c.account)
+)
+_ACCOUNT_CHANGEABLE: Final = (
+    processor_accounts.c.host,
+    processor_accounts.c.state,
+    processor_accounts.c.accepted_at,
+    processor_accounts.c.checked_at,
+    processor_accounts.c.check_result,
+    processor_accounts.c.check_failure_reason,
+)
+_UPDATE_ACCOUNT: Final = sql(
+    update(processor_accounts)
+    .where(
+        processor_accounts.c.scope == bindparam("scope"),
+        processor_accounts.c.name == bindparam("named"),
+    )
+    .values({column: bindparam(column.name) for column in _ACCOUNT_CHANGEABLE})
 )
 _INSERT_ACCOUNT: Final = insert_into(processor_accounts)
 
@@ -136,16 +171,7 @@ class SqliteMerchantStore:
     def accounts(self) -> Sequence[ProcessorAccount]:
         """See MerchantStore.accounts."""
         rows = self._connection.execute(_SELECT_ACCOUNTS, {"scope": self._scope.row})
-        return [
-            ProcessorAccount(
-                account_id=ProcessorAccountId(name),
-                processor=processor,
-                environment=ENVIRONMENTS.word(environment),
-                external_account=external_account,
-                created_at=read_time(created_at),
-            )
-            for name, processor, environment, external_account, created_at in rows
-        ]
+        return [_read_account(self._scope.merchant, row) for row in rows]
 
     def add_account(self, account: ProcessorAccount) -> None:
         """See MerchantStore.add_account.
@@ -153,11 +179,14 @@ class SqliteMerchantStore:
         Raises:
             StateConflict: The merchant has an account with this id.
         """
+        if account.merchant != self._scope.merchant:
+            raise InvariantBroken
         if any(known.account_id == account.account_id for known in self.accounts()):
             raise StateConflict
         self._connection.execute(
             _INSERT_ACCOUNT,
             {
+                **_changeable_account(account),
                 "scope": self._scope.row,
                 "name": account.account_id,
                 "processor": account.processor,
@@ -166,6 +195,16 @@ class SqliteMerchantStore:
                 "created_at": store_time(account.created_at),
             },
         )
+
+    def save_account(self, account: ProcessorAccount) -> None:
+        """See MerchantStore.save_account."""
+        values = {
+            **_changeable_account(account),
+            "scope": self._scope.row,
+            "named": account.account_id,
+        }
+        if self._connection.execute(_UPDATE_ACCOUNT, values).rowcount != 1:
+            raise ProcessorAccountNotFound
 
 
 def read_merchant(row: Sequence[Any]) -> Merchant:
@@ -191,4 +230,39 @@ def _changeable(merchant: Merchant) -> dict[str, object]:
         "show_bin": int(merchant.settings.show_bin),
         "show_fingerprint": int(merchant.settings.show_fingerprint),
         "deactivated_at": store_optional_time(merchant.deactivated_at),
+    }
+
+
+def _read_account(merchant: MerchantId, row: Sequence[Any]) -> ProcessorAccount:
+    checked_at = read_optional_time(row[8])
+    check = None
+    if checked_at is not None:
+        check = AccountCheck(
+            result=CHECK_RESULTS.word(row[9]),
+            checked_at=checked_at,
+            failure_reason=row[10],
+        )
+    return ProcessorAccount(
+        merchant=merchant,
+        account_id=ProcessorAccountId(row[0]),
+        processor=row[1],
+        environment=ENVIRONMENTS.word(row[2]),
+        external_account=row[3],
+        host=row[4],
+        state=ACCOUNT_STATES.word(row[5]),
+        created_at=read_time(row[6]),
+        accepted_at=read_optional_time(row[7]),
+        last_check=check,
+    )
+
+
+def _changeable_account(account: ProcessorAccount) -> dict[str, object]:
+    check = account.last_check
+    return {
+        "host": account.host,
+        "state": ACCOUNT_STATES.code(account.state),
+        "accepted_at": store_optional_time(account.accepted_at),
+        "checked_at": None if check is None else store_time(check.checked_at),
+        "check_result": None if check is None else CHECK_RESULTS.code(check.result),
+        "check_failure_reason": "" if check is None else check.failure_reason,
     }

@@ -94,7 +94,13 @@ processor_accounts: Final = _table(
     _text("processor"),
     _integer("environment"),
     _text("external_account"),
+    _text("host"),
+    _integer("state"),
     _integer("created_at"),
+    _integer("accepted_at", optional=True),
+    _integer("checked_at", optional=True),
+    _integer("check_result", optional=True),
+    _text("check_failure_reason"),
     UniqueConstraint("scope", "name"),
 )
 
@@ -202,6 +208,27 @@ Index(
     cards.c.scope,
     cards.c.card,
     sqlite_where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
+)
+
+processor_credentials: Final = _table(
+    "processor_credentials",
+    _number("credential"),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _text("name"),
+    _integer("state"),
+    _integer("created_at"),
+    _integer("retired_at", optional=True),
+    _integer("wrapping_key", ForeignKey("wrapping_keys.wrapping_key"), optional=True),
+    _blob("wrapped", optional=True),
+    _blob("sealed", optional=True),
+    UniqueConstraint("account", "name"),
+    # Retired is destroyed, and nothing else is.
+    CheckConstraint(
+        "(retired_at IS NULL) = (sealed IS NOT NULL)"
+        " AND (wrapping_key IS NULL) = (sealed IS NULL)"
+        " AND (wrapped IS NULL) = (sealed IS NULL)",
+        name="credential_is_whole",
+    ),
 )
 
 data_keys: Final = _table(

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from gateway.storage.caller_store import SqliteCallerStore
 from gateway.storage.card_store import SqliteCardStore
+from gateway.storage.credential_store import SqliteCredentialStore
 from gateway.storage.data_key_store import SqliteDataKeyStore
 from gateway.storage.epoch_store import SqliteEpochStore
 from gateway.storage.key_store import SqliteKeyStore
@@ -73,3 +74,8 @@ class SqliteUnit:
     def directory(self) -> SqliteMerchantDirectory:
         """Every merchant; in units of the GATEWAY scope only."""
         return SqliteMerchantDirectory(self._connection, self._scope)
+
+    @cached_property
+    def credentials(self) -> SqliteCredentialStore:
+        """The sealed keys of the merchant's processor accounts."""
+        return SqliteCredentialStore(self._connection, self._scope)

@@ -289,6 +289,8 @@ def _entry(
         payment=use.payment,
         processor_account=None if account is None else account.account_id,
         environment=None if account is None else account.environment.value,
+        external_account=None if account is None else account.external_account,
+        processor_host=None if account is None else account.host,
         amount=use.amount,
         card=use.token,
         card_salt=use.card_salt,

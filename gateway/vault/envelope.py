@@ -1,47 +1,18 @@
-"""Sealing data under a data key, bound to its place: AES-256-GCM.
+"""Where sealed cards and references belong; sealing itself is keys/sealed_bytes.py."""
 
-Layout: format (1 byte) || nonce (12) || ciphertext and tag. A card key seals one card
-once for each generation; a reference key seals a handful of references. A random nonce
-therefore cannot repeat in practice (NIST SP 800-38D, 8.3: at most 2^32 for one key).
-"""
-
-import os
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from gateway.errors import IntegrityViolation
+from gateway.keys.sealed_bytes import DATA_KEY_BYTES, open_sealed, seal
 from gateway.vault.ports import KeyKind, StoredCard
 from gateway.words.identifiers import MerchantId, ProcessorAccountId
 from gateway.words.length_prefix import join_parts
 
-DATA_KEY_BYTES: Final = 32
-_FORMAT_V1: Final = b"\x01"
-_NONCE_BYTES: Final = 12  # 96 bits, as NIST SP 800-38D recommends in 5.2.1.1
-_TAG_BYTES: Final = 16
-
-
-def seal(data_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
-    """Encrypts so that only the same key and the same place open it."""
-    nonce = os.urandom(_NONCE_BYTES)
-    return _FORMAT_V1 + nonce + AESGCM(data_key).encrypt(nonce, plaintext, aad)
-
-
-def open_sealed(data_key: bytes, sealed: bytes, aad: bytes) -> bytes:
-    """Decrypts what ``seal`` made.
-
-    Raises:
-        IntegrityViolation: Wrong key, wrong place, damaged or foreign bytes. The cases
-            are not told apart, on purpose.
-    """
-    if len(sealed) < 1 + _NONCE_BYTES + _TAG_BYTES or sealed[:1] != _FORMAT_V1:
-        raise IntegrityViolation
-    nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-    try:
-        return AESGCM(data_key).decrypt(nonce, body, aad)
-    except InvalidTag as error:
-        raise IntegrityViolation from error
+__all__ = [
+    "DATA_KEY_BYTES",
+    "card_aad",
+    "data_key_context",
+    "open_sealed",
+    "reference_aad",
+    "seal",
+]
 
 
 def card_aad(vault_id: str, merchant: MerchantId, card: StoredCard) -> bytes:

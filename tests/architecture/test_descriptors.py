@@ -52,12 +52,15 @@ EXPLAINED = {
     "bailee.v1.CardToken.pan_held",  # yes or no
     "bailee.v1.ItemError.code",  # the number of a gRPC code
     "bailee.v1.ListSealingKeysResponse.sealing_keys",  # public keys
+    # Names and states; tests/merchants/test_accounts.py searches for the keys.
+    "bailee.v1.ProcessorAccount.credentials",
     "bailee.v1.MerchantSettings.show_bin",  # yes or no
     "bailee.v1.MerchantSettings.show_fingerprint",  # yes or no
 }
 # Every text and byte field that any answer has. A new one needs a line here, and a
 # thought about what a careless or hostile program could put into it.
 CARRIERS = """
+    AccountCheck.failure_reason
     Caller.merchants Caller.name
     Capture.failure_reason Capture.name Capture.payment
     CardToken.brand CardToken.customer_reference CardToken.last_four CardToken.name
@@ -84,6 +87,8 @@ CARRIERS = """
     Payment.failure_reason Payment.MetadataEntry.key Payment.MetadataEntry.value
     Payment.merchant_reference Payment.name Payment.processor_account
     Payment.processor_object Payment.statement_descriptor_suffix
+    ProcessorAccount.external_account ProcessorAccount.host ProcessorAccount.merchant
+    ProcessorAccount.name ProcessorAccount.processor ProcessorCredential.name
     Receipt.card_salt Receipt.entry Receipt.object_salt Receipt.proof
     Refund.failure_reason Refund.name Refund.payment Refund.processor_object
     Refund.reason

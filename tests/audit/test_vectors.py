@@ -27,13 +27,15 @@ from tests.builders.storage import NOW, SHOP
 FOLDER = Path(__file__).parents[1] / "vectors" / "audit"
 LOG = FOLDER / "log_v1"
 LEAVES = json.loads((FOLDER / "leaf_v1.json").read_text("utf-8"))
+NO_ACCOUNT = {"external_account": None, "processor_host": None}
 ENTRIES = {
     "every field": a_full_entry(),
     "only what must be there": Entry(
         type=EntryType.LOG_STARTED, merchant=SHOP, at=NOW, caller="bailee init"
     ),
-    "also what only events have": a_fullest_entry(previous=None),
-    "also what only restored logs have": a_fullest_entry(),
+    "also what only events have": a_fullest_entry(previous=None, **NO_ACCOUNT),
+    "also what only restored logs have": a_fullest_entry(**NO_ACCOUNT),
+    "also whose account it is and where it is asked": a_fullest_entry(),
     "text that needs care": a_full_entry(
         rule='\x00\x1f "\\\b\t\n\f\r/\x7f\u00e9\u2028\U0001f600'
     ),

@@ -23,11 +23,15 @@ from gateway.audit.checkpoint import origin_of
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
+from gateway.keys.hierarchy import KeyHierarchy
+from gateway.keys.secret_sealer import SecretSealer
+from gateway.merchants.stored_credentials import StoredCredentials
 from gateway.processors.simulator.ledger import Ledger
 from gateway.processors.simulator.processor import (
     EmbeddedTransport,
     SimulatorProcessor,
 )
+from gateway.processors.stripe.processor import StripeProcessor
 from gateway.words.callers import Caller, Role
 from gateway.words.clock import SystemClock
 from tests.builders.storage import OTHER, SHOP, VAULT, open_shop
@@ -97,17 +101,24 @@ def a_sealer(keys, merchant=SHOP, vault_id=VAULT):
     return sealer
 
 
-async def build(folder, *, clock=None, file=None, **settings):
+async def build(folder, *, clock=None, file=None, stripe=None, **settings):
     """Returns a gateway over a new database and keyring in the folder."""
     clock = clock or SystemClock()
     keys = FileKeyProvider.create(folder / "keyring", VAULT, clock.now())
     storage = await open_shop(folder, signer=ProviderSigner(keys))
     ledger = Ledger(file, clock)
+    hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
+    processors = {"simulator": SimulatorProcessor(EmbeddedTransport(ledger))}
+    if stripe is not None:
+        sealer = SecretSealer(hierarchy=hierarchy, vault_id=keys.vault_id)
+        source = StoredCredentials(storage=storage, sealer=sealer)
+        processors["stripe"] = StripeProcessor(credentials=source.of, address=stripe)
     gateway = Gateway(
         settings=Settings(folder=folder, **settings),
+        hierarchy=hierarchy,
         keys=keys,
         storage=storage,
-        processors={"simulator": SimulatorProcessor(EmbeddedTransport(ledger))},
+        processors=processors,
         clock=clock,
     )
     return Running(gateway, ledger, keys, a_sealer(keys))

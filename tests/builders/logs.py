@@ -52,6 +52,8 @@ def a_fullest_entry(**changes):
         "count": 12,
         "effective_at": NOW,
         "previous": PreviousLog(ORIGIN, 150, b"r" * 32, 120),
+        "external_account": "acct_1Example",
+        "processor_host": "api.stripe.com",
     }
     return a_full_entry(**added | changes)
 

@@ -11,8 +11,8 @@ from bailee.v1 import (
     payment_service_pb2_grpc,
 )
 
-from gateway.adapters import open_keys, open_processors, open_storage
-from gateway.app import Gateway
+from gateway.adapters import open_keys
+from gateway.app import Gateway, open_gateway
 from gateway.cli.init import InitOptions, create_gateway
 from gateway.config import Settings
 from gateway.rpc.callers import CallerDirectory
@@ -67,13 +67,7 @@ async def serving(folder):
     """Runs the gateway of a folder in this process."""
     settings, clock = Settings.read(folder), SystemClock()
     keys = open_keys(settings)
-    gateway = Gateway(
-        settings=settings,
-        keys=keys,
-        storage=open_storage(settings, keys),
-        processors=open_processors(settings, clock),
-        clock=clock,
-    )
+    gateway = open_gateway(settings, keys, clock)
     callers = CallerDirectory(storage=gateway.storage, clock=clock)
     await callers.refresh()
     server = gateway.server(callers)

@@ -5,7 +5,12 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.entry import Entry, EntryType
-from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
+from gateway.merchants.ports import (
+    AccountState,
+    Environment,
+    Merchant,
+    ProcessorAccount,
+)
 from gateway.storage.engine import SqliteStorage
 from gateway.words.identifiers import MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import MerchantState
@@ -67,10 +72,13 @@ def add_merchant(unit, name):
     unit.merchants.add(merchant)
     unit.merchants.add_account(
         ProcessorAccount(
+            merchant=name,
             account_id=ProcessorAccountId("simulator"),
             processor="simulator",
             environment=Environment.TEST,
-            external_account="",
+            external_account="simulator",
+            host="simulator",
+            state=AccountState.ACTIVE,
             created_at=NOW,
         )
     )

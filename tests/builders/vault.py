@@ -12,7 +12,12 @@ from gateway.cards.details import BillingDetails
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
-from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
+from gateway.merchants.ports import (
+    AccountState,
+    Environment,
+    Merchant,
+    ProcessorAccount,
+)
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
 from gateway.storage.engine import SqliteStorage
 from gateway.vault.card_access import CardAccess, Use
@@ -75,12 +80,15 @@ class Recipient:
     fields: frozenset = frozenset(CardField)
 
 
-def an_account(account_id="simulator", processor="simulator"):
+def an_account(account_id="simulator", processor="simulator", merchant=SHOP):
     return ProcessorAccount(
+        merchant=merchant,
         account_id=ProcessorAccountId(account_id),
         processor=processor,
         environment=Environment.TEST,
-        external_account="",
+        external_account="simulator",
+        host="simulator",
+        state=AccountState.ACTIVE,
         created_at=NOW,
     )
 

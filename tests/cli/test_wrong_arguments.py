@@ -6,7 +6,7 @@ import pytest
 from click import Option
 from click.testing import CliRunner
 
-from gateway.cli.init import InitOptions, create_gateway
+from gateway.cli.init import InitOptions, _describe_processor, create_gateway, free_port
 from gateway.cli.main import main
 from gateway.words.clock import SystemClock
 
@@ -82,23 +82,33 @@ class TestInit:
         assert "only this machine reaches" in elsewhere.output
         assert "only this machine reaches" not in here.output + open_to_all.output
 
+    def test_says_where_charges_go(self, tmp_path):
+        done = bailee("init", tmp_path / "new")
+
+        assert "charges go to:  the embedded simulator; no real money" in done.output
+
     @pytest.mark.parametrize(
         ("key", "says"),
         [
-            ("", "no real money moves"),
-            ("rk_test_abc", "test mode; no real money moves"),
-            ("rk_live_abc", "real money moves"),
+            ("rk_test_abc", "Stripe in test mode; no real money moves"),
+            ("rk_live_abc", "Stripe with a live key; real money moves"),
         ],
     )
-    def test_says_where_charges_go(self, tmp_path, key, says):
-        (tmp_path / "key").write_text(key)
-        option = ("--stripe-key-file", tmp_path / "key") if key else ()
+    def test_can_say_that_it_is_stripe(self, key, says):
+        assert _describe_processor(key) == says
 
-        done = bailee("init", tmp_path / "new", *option)
+    def test_makes_nothing_when_stripe_does_not_know_the_key(
+        self, tmp_path, monkeypatch
+    ):
+        """Whose the key is, Stripe says: nobody can type it."""
+        monkeypatch.setenv("BAILEE_STRIPE_URL", f"http://127.0.0.1:{free_port()}")
+        (tmp_path / "key").write_text("rk_test_abc")
 
-        line = re.search("charges go to: (.*)", done.output).group(1)
-        assert says in line
-        assert ("no real money" in line) == ("live" not in key)
+        done = bailee("init", tmp_path / "new", "--stripe-key-file", tmp_path / "key")
+
+        assert done.exit_code == 1
+        assert "the processor cannot be reached" in done.output
+        assert not (tmp_path / "new").exists()
 
     def test_refuses_a_publishable_key(self, tmp_path):
         (tmp_path / "key").write_text("pk_test_abc")

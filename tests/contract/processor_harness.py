@@ -14,7 +14,7 @@ from gateway.cards.details import BillingDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
 from gateway.cards.security_code import SecurityCode
-from gateway.merchants.ports import Environment, ProcessorAccount
+from gateway.merchants.ports import AccountState, Environment, ProcessorAccount
 from gateway.payments.decline_reasons import DeclineReason
 from gateway.payments.processor import (
     ChargeOrder,
@@ -23,7 +23,12 @@ from gateway.payments.processor import (
     ProcessorCall,
 )
 from gateway.vault.card_access import OpenedCard
-from gateway.words.identifiers import PaymentName, ProcessorAccountId, new_name
+from gateway.words.identifiers import (
+    MerchantId,
+    PaymentName,
+    ProcessorAccountId,
+    new_name,
+)
 from gateway.words.money import Money
 from gateway.words.purposes import Purpose
 
@@ -185,10 +190,13 @@ def a_card(number: str, security_code: str = "123") -> CardInHand:
 def an_account(processor: str) -> ProcessorAccount:
     """Returns a test account at the processor."""
     return ProcessorAccount(
+        merchant=MerchantId("shop"),
         account_id=ProcessorAccountId("account-1"),
         processor=processor,
         environment=Environment.TEST,
         external_account="acct_test",
+        host="simulator",
+        state=AccountState.ACTIVE,
         created_at=datetime.fromisoformat("2026-01-01T00:00:00+00:00"),
     )
 

@@ -15,6 +15,9 @@ from gateway.errors import (
     StateConflict,
 )
 from gateway.merchants.ports import (
+    AccountCheck,
+    AccountState,
+    CheckResult,
     Environment,
     Merchant,
     MerchantSettings,
@@ -193,11 +196,17 @@ class MerchantsContract:
     async def test_returns_accounts_oldest_first(self, storage):
         def account(name, at):
             return ProcessorAccount(
+                merchant=SHOP,
                 account_id=ProcessorAccountId(name),
                 processor="stripe",
                 environment=Environment.LIVE,
                 external_account="acct_1",
+                host="api.example",
+                state=AccountState.PENDING,
                 created_at=at,
+                last_check=AccountCheck(
+                    result=CheckResult.FAILED, checked_at=at, failure_reason="GONE"
+                ),
             )
 
         added = [account("b", MOMENT), account("a", LATER), account("c", LATER)]

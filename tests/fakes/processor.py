@@ -55,6 +55,7 @@ class ScriptedProcessor:
     def __init__(self, inner):
         self.inner = inner
         self.name = inner.name
+        self.host = inner.host
         self.purposes = inner.purposes
         self.fields = inner.fields
         self.capabilities = inner.capabilities
@@ -79,6 +80,9 @@ class ScriptedProcessor:
 
     def check_representable(self, amount):
         self.inner.check_representable(amount)
+
+    async def read_account(self, credential):
+        return await self.inner.read_account(credential)
 
     async def create_customer(self, call):
         return await self._do(

@@ -261,7 +261,8 @@ class TestNewCard:
     async def test_is_refused_for_a_merchant_that_was_deactivated(self, till):
         command = a_charge(a_form(), merchant=CLOSED, charge_once_key="invoice-1")
         await till.storage.commit(
-            CLOSED, lambda unit: unit.merchants.add_account(an_account())
+            CLOSED,
+            lambda unit: unit.merchants.add_account(an_account(merchant=CLOSED)),
         )
 
         with pytest.raises(PolicyDenied) as caught:

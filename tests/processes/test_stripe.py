@@ -37,16 +37,18 @@ def gateway(folder, stripe_url):
     key.chmod(0o600)
     home = folder / "gateway"
     listen = f"127.0.0.1:{free_port()}"
+    environment = os.environ | {"BAILEE_STRIPE_URL": stripe_url}
     subprocess.run(
         [*BAILEE, "init", home, "--listen", listen, "--stripe-key-file", key],
         check=True,
+        env=environment,
         stdout=subprocess.DEVNULL,
     )
     with (folder / "gateway.log").open("w") as log:
         process = subprocess.Popen(
             [*BAILEE, "serve", home],
             stderr=log,
-            env=os.environ | {"BAILEE_STRIPE_URL": stripe_url},
+            env=environment,
         )
     try:
         yield home / "bundles" / "billing"
@@ -110,13 +112,18 @@ def drive(bundle):
     return seen
 
 
+def run(folder, stripe_url):
+    """Makes a gateway, drives it and returns what a billing service sees."""
+    with gateway(folder, stripe_url) as bundle:
+        return drive(bundle)
+
+
 class TestStripe:
     async def test_takes_a_card_and_moves_money(self, tmp_path):
         with running_localstripe() as address:
             passage = localstripe_passage(address)
             async with passage.open() as stripe_url:
-                with gateway(tmp_path, stripe_url) as bundle:
-                    seen = await asyncio.to_thread(drive, bundle)
+                seen = await asyncio.to_thread(run, tmp_path, stripe_url)
 
         assert seen == {
             "charge": "STATE_CAPTURED",

@@ -45,6 +45,7 @@ STATEMENTS = statements()
 # Everything else names the scope in the statement itself.
 WITHOUT_SCOPE = {
     "caller_store._SELECT_CALLERS": "the store refuses units of merchants",
+    "credential_store._UNDER": "a rotation visits every merchant",
     "caller_store._SELECT_CALLER": "the store refuses units of merchants",
     "caller_store._SELECT_PAGE": "the store refuses units of merchants",
     "caller_store._ENABLE": "the store refuses units of merchants",
@@ -138,6 +139,7 @@ class TestTables:
         through = {
             "data_keys": "card",
             "credential_references": "card",
+            "processor_credentials": "account",
             "callers": "spiffe_id",
             "epochs": "epoch",
         }

@@ -75,6 +75,8 @@ class TestIntend:
             "payment": use.payment,
             "processor_account": "simulator",
             "environment": "test",
+            "external_account": "simulator",
+            "processor_host": "simulator",
             "amount": 1999,
             "currency": "USD",
             "card": entry["card"],

@@ -19,6 +19,7 @@ from gateway.errors import (
     InvariantBroken,
     ProcessorUnavailable,
 )
+from gateway.merchants.ports import AccountFacts, CredentialRefused, Environment
 from gateway.payments.processor import (
     ActionRequired,
     Approved,
@@ -98,8 +99,16 @@ class SimulatorProcessor:
         find_by_creation_time=True,
     )
 
+    host: Final = "simulator"
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    async def read_account(self, credential: str) -> AccountFacts:
+        """See AccountReader.read_account: one account, no credential, no real money."""
+        if credential:
+            raise CredentialRefused("NO_CREDENTIAL_WANTED")
+        return AccountFacts("simulator", Environment.TEST)
 
     def check_representable(self, amount: Money) -> None:
         """See Processor.check_representable: Stripe's rules for most currencies."""

@@ -1,19 +1,18 @@
 """Which Stripe key goes with a call."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway.errors import GatewayError, ProcessorUnavailable
-from gateway.merchants.ports import ProcessorAccount
+from gateway.merchants.ports import Environment, ProcessorAccount
 from gateway.payments.processor import ProcessorRefused
 
-# Returns the secret or restricted key of an account; LookupError or FileNotFoundError
-# when it has none.
-CredentialSource = Callable[[ProcessorAccount], str]
+# Returns the secret or restricted key of an account; LookupError when it has none.
+CredentialSource = Callable[[ProcessorAccount], Awaitable[str]]
 
 # sk_test_, rk_live_ and the like: the key tells whether it moves real money.
-_MODE: Final = re.compile(r"[a-z]{2}_(test|live)_")
+_MODE: Final = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9_]+")
 
 
 class ApiKey:
@@ -32,7 +31,7 @@ class ApiKey:
         return "ApiKey(****)"
 
 
-def read_key(credentials: CredentialSource, account: ProcessorAccount) -> ApiKey:
+async def read_key(credentials: CredentialSource, account: ProcessorAccount) -> ApiKey:
     """Returns the account's key.
 
     Raises:
@@ -40,14 +39,20 @@ def read_key(credentials: CredentialSource, account: ProcessorAccount) -> ApiKey
         ProcessorUnavailable: It cannot be read now.
     """
     try:
-        key = ApiKey(credentials(account).strip())
-    except (LookupError, FileNotFoundError) as error:
+        key = ApiKey((await credentials(account)).strip())
+    except LookupError as error:
         raise ProcessorRefused("CREDENTIAL_MISSING") from error
     except (OSError, GatewayError) as error:
         raise ProcessorUnavailable from error
-    if not key.reveal():
-        raise ProcessorRefused("CREDENTIAL_MISSING")
-    mode = _MODE.match(key.reveal())
-    if mode is not None and mode[1] != account.environment.value:
+    if mode_of(key) is not account.environment:
         raise ProcessorRefused("CREDENTIAL_OF_OTHER_ENVIRONMENT")
     return key
+
+
+def mode_of(key: ApiKey) -> Environment | None:
+    """Returns whether a key moves real money; None if it is no key of Stripe's.
+
+    docs.stripe.com/keys: secret keys begin with sk_, restricted ones with rk_.
+    """
+    found = _MODE.fullmatch(key.reveal())
+    return None if found is None else Environment(found[1])

@@ -12,7 +12,7 @@ Invariants:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -21,7 +21,12 @@ from stripe import RequestOptions
 
 from gateway.cards.security_code import SecurityCode
 from gateway.config import ConfigInvalid
-from gateway.errors import AmountNotRepresentable, InvariantBroken
+from gateway.errors import (
+    AmountNotRepresentable,
+    InvariantBroken,
+    ProcessorUnavailable,
+)
+from gateway.merchants.ports import AccountFacts, CredentialRefused
 from gateway.payments.processor import (
     Capabilities,
     ChargeOrder,
@@ -32,10 +37,16 @@ from gateway.payments.processor import (
     MoveOutcome,
     MoveState,
     ProcessorCall,
+    ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
 from gateway.processors.stripe import outcomes, requests
-from gateway.processors.stripe.credentials import ApiKey, CredentialSource, read_key
+from gateway.processors.stripe.credentials import (
+    ApiKey,
+    CredentialSource,
+    mode_of,
+    read_key,
+)
 from gateway.processors.stripe.errors import (
     NOT_FOUND,
     REQUEST_REFUSED,
@@ -62,6 +73,26 @@ Send = Callable[[stripe.StripeClient, RequestOptions], Awaitable[T]]
 
 # docs.stripe.com/api/idempotent_requests: at least so long.
 _IDEMPOTENCY_WINDOW: Final = timedelta(hours=24)
+_CHECK_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """With which key one call is made, and how long it may take."""
+
+    key: ApiKey
+    deadline_seconds: float
+    idempotency_key: str | None
+
+    def options(self) -> RequestOptions:
+        """Returns the SDK's options of the call."""
+        options: RequestOptions = {
+            "api_key": self.key.reveal(),
+            "max_network_retries": 0,
+        }
+        if self.idempotency_key is not None:
+            options["idempotency_key"] = self.idempotency_key
+        return options
 
 
 class StripeProcessor:
@@ -106,6 +137,35 @@ class StripeProcessor:
         silence_sdk()
         self._credentials = credentials
         self._connection = StripeConnection(address)
+
+    @property
+    def host(self) -> str:
+        """See AccountReader.host."""
+        return self._connection.host
+
+    async def read_account(self, credential: str) -> AccountFacts:
+        """See AccountReader.read_account. The key itself tells its mode."""
+        key = ApiKey(credential.strip())
+        mode = mode_of(key)
+        if mode is None:
+            raise CredentialRefused("NOT_A_STRIPE_KEY")
+        asked = Asked(key, _CHECK_SECONDS, None)
+        try:
+            found = _certain(
+                await self._ask(
+                    asked,
+                    "read_account",
+                    lambda client, options: client.v1.accounts.retrieve_current_async(
+                        None, options
+                    ),
+                    lambda account: str(account.id),
+                )
+            )
+        except ProcessorRefused as refused:
+            raise CredentialRefused(refused.failure_reason) from None
+        except ProcessorOutcomeUnknown:
+            raise ProcessorUnavailable from None
+        return AccountFacts(found, mode)
 
     def check_representable(self, amount: Money) -> None:
         """See Processor.check_representable."""
@@ -302,16 +362,27 @@ class StripeProcessor:
             ProcessorUnavailable, ProcessorOutcomeUnknown, ProcessorRefused: As in the
                 port. None of them has an error of the SDK behind it.
         """
+        key = await read_key(self._credentials, call.account)
+        asked = Asked(key, call.deadline.total_seconds(), call.idempotency_key)
+        return await self._ask(asked, operation, send, read)
+
+    async def _ask(
+        self,
+        asked: Asked,
+        operation: str,
+        send: Send[T],
+        read: Callable[[T], R],
+    ) -> R | Declined:
+        """Makes one call with one key; see ``_send``."""
         if prints_requests():
             raise ProcessorRefused("STRIPE_PRINTS_REQUESTS")
         silence_sdk()
-        key = read_key(self._credentials, call.account)
         client = self._connection.client()
         attempt = begin_attempt()
         failure: BaseException | Declined
         try:
-            async with asyncio.timeout(call.deadline.total_seconds()):
-                return read(await send(client, _options(call, key)))
+            async with asyncio.timeout(asked.deadline_seconds):
+                return read(await send(client, asked.options()))
         except asyncio.CancelledError:
             failure = asyncio.CancelledError()
         except VENDOR_ERRORS as error:
@@ -321,14 +392,6 @@ class StripeProcessor:
         if isinstance(failure, Declined):
             return failure
         raise failure
-
-
-def _options(call: ProcessorCall, key: ApiKey) -> RequestOptions:
-    return {
-        "api_key": key.reveal(),
-        "idempotency_key": call.idempotency_key,
-        "max_network_retries": 0,
-    }
 
 
 def _build(build: Callable[[], T]) -> T:

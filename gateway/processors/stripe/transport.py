@@ -75,6 +75,11 @@ class StripeConnection:
         self._session: aiohttp.ClientSession | None = None
         self._client: stripe.StripeClient | None = None
 
+    @property
+    def host(self) -> str:
+        """The host that is asked, with its port if it has an unusual one."""
+        return urlsplit(self._address).netloc
+
     def client(self) -> stripe.StripeClient:
         """Returns the client, made at the first call, inside the running loop."""
         if self._client is None:

@@ -16,7 +16,7 @@ from tests.contract.processor_harness import (
 )
 from tests.processors.stripe import cards
 from tests.processors.stripe.cards import BankAnswer
-from tests.processors.stripe.stand_in import KEY
+from tests.processors.stripe.stand_in import KEY, always
 
 _CARDS = {
     Behaviour.OK: cards.VISA,
@@ -142,9 +142,7 @@ class _SteeredProcessor(StripeProcessor):
     """Makes a chosen call where nobody listens."""
 
     def __init__(self, harness):
-        super().__init__(
-            credentials=lambda _account: KEY, address=harness.stand_in.address
-        )
+        super().__init__(credentials=always(KEY), address=harness.stand_in.address)
         self._harness = harness
 
     async def _send(self, call, operation, send, read):

@@ -47,4 +47,9 @@ def as_stripe_would_say(body):
 
 def localstripe_passage(address):
     """Returns a passage to a localstripe, to be opened."""
-    return Passage(address, ask=without_what_it_refuses, tell=as_stripe_would_say)
+    return Passage(
+        address,
+        ask=without_what_it_refuses,
+        tell=as_stripe_would_say,
+        own={"/v1/account": {"id": "acct_1Local", "object": "account"}},
+    )

@@ -22,6 +22,11 @@ from tests.processors.stripe.shapes import error_body
 from tests.processors.stripe.strict_params import judge, read_form
 
 KEY = "rk_test_51StandInStandInStandInStandIn"
+# A second key of the same account, one of another, and one that moves real money.
+SECOND_KEY = "rk_test_52StandInStandInStandInStandIn"
+OTHER_KEY = "sk_test_51OtherOtherOtherOtherOther"
+LIVE_KEY = "rk_live_51StandInStandInStandInStandIn"
+ACCOUNT = "acct_1StandIn"
 VERSION = "2026-10-28.endive"
 _INVALID = "invalid_request_error"
 
@@ -29,6 +34,7 @@ _CARDS, _INTENTS = "/v1/payment_methods", "/v1/payment_intents"
 _ID = r"/(?P<id>[^/]+)"
 # Method, path, operation of the port, Stripe's type of the request, method of Books.
 _ROUTES = (
+    ("GET", "/v1/account", None, "Account.RetrieveCurrent", "read_account"),
     ("POST", "/v1/customers", Operation.CUSTOMER, "Customer.Create", "create_customer"),
     ("POST", _CARDS, Operation.STORE, "PaymentMethod.Create", "create_card"),
     ("POST", f"{_CARDS}{_ID}/attach", None, "PaymentMethod.Attach", "attach_card"),
@@ -96,6 +102,15 @@ _NOT_EXECUTED = {
 }
 
 
+def always(key):
+    """Returns a source of credentials that has one key."""
+
+    async def source(_account):
+        return key
+
+    return source
+
+
 @dataclass
 class StripeStandIn:
     """The stand-in; ``received`` is everything that ever arrived."""
@@ -106,6 +121,15 @@ class StripeStandIn:
     replies: dict = field(default_factory=dict)
     running: set = field(default_factory=set)
     faults: dict = field(default_factory=dict)
+    # Whose each key is.
+    accounts: dict = field(
+        default_factory=lambda: {
+            KEY: ACCOUNT,
+            SECOND_KEY: ACCOUNT,
+            OTHER_KEY: "acct_1Other",
+            LIVE_KEY: ACCOUNT,
+        }
+    )
     # The answer of the next call of an operation, whatever was asked.
     canned: dict = field(default_factory=dict)
 
@@ -132,7 +156,9 @@ class StripeStandIn:
         operation, params_type, work, object_id = route
         if operation in self.canned:
             return self.canned.pop(operation)
-        problem = _check_headers(received) or _check_form(received, params_type)
+        problem = _check_headers(received, self.accounts) or _check_form(
+            received, params_type
+        )
         fault = None if problem else self.faults.pop(operation, None)
         if fault is Fault.LOST_BEFORE:
             return await _hang_up(request)
@@ -182,6 +208,9 @@ class StripeStandIn:
         return self.replies[key]
 
     def _execute(self, received, work, object_id, fault):
+        if work == "read_account":
+            whose = self.accounts[key_of(received)]
+            return Reply(200, {"id": whose, "object": "account", "type": "standard"})
         if fault is Fault.STORED_ERROR_BEFORE:
             return _FAILURE
         arguments = [object_id] if object_id else []
@@ -201,9 +230,14 @@ def _find_route(received):
     return None
 
 
-def _check_headers(received):
+def key_of(received):
+    """Returns the key that a request brings."""
+    return received.headers.get("Authorization", "").removeprefix("Bearer ")
+
+
+def _check_headers(received, accounts):
     headers = received.headers
-    if headers.get("Authorization") != f"Bearer {KEY}":
+    if key_of(received) not in accounts:
         return Reply(401, error_body(_INVALID, "Invalid API Key provided"))
     if headers.get("Stripe-Version") != VERSION:
         return Reply(400, error_body(_INVALID, "Invalid Stripe API version"))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -24,7 +25,7 @@ from gateway.words.money import Money
 from tests.contract.processor_contract import Desk
 from tests.contract.processor_harness import Fault, Operation, a_call
 from tests.processors.stripe.shapes import error_body
-from tests.processors.stripe.stand_in import KEY, stripe_stand_in
+from tests.processors.stripe.stand_in import KEY, always, stripe_stand_in
 
 INVALID = "invalid_request_error"
 
@@ -117,7 +118,7 @@ class TestNotExecuted:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             processor = StripeProcessor(
-                credentials=lambda _account: KEY, address=f"https://127.0.0.1:{port}"
+                credentials=always(KEY), address=f"https://127.0.0.1:{port}"
             )
             quick = a_call(harness.account, "k", deadline=timedelta(seconds=0.1))
 
@@ -129,7 +130,7 @@ class TestNotExecuted:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             processor = StripeProcessor(
-                credentials=lambda _account: KEY, address=f"http://127.0.0.1:{port}"
+                credentials=always(KEY), address=f"http://127.0.0.1:{port}"
             )
             quick = a_call(harness.account, "k", deadline=timedelta(seconds=0.1))
 
@@ -317,35 +318,31 @@ class TestCredentials:
         return caught.value.failure_reason
 
     async def test_are_missing(self, stand_in, harness):
-        def nothing(_account):
-            raise KeyError("account-1")
+        async def nothing(_account):
+            raise LookupError("account-1")
 
-        def no_file(_account):
-            raise FileNotFoundError
+        reason = await self.refused(stand_in, nothing, harness.account)
+        assert reason == "CREDENTIAL_MISSING"
 
-        for source in (nothing, no_file, lambda _account: " \n"):
-            reason = await self.refused(stand_in, source, harness.account)
-            assert reason == "CREDENTIAL_MISSING"
+    @pytest.mark.parametrize("key", ["", " \n", "pk_test_51abc", "sk_51abc", "x"])
+    async def test_are_no_secret_keys_of_stripe(self, stand_in, harness, key):
+        """Without a mode nothing tells whether it moves real money."""
+        reason = await self.refused(stand_in, always(key), harness.account)
+        assert reason == "CREDENTIAL_OF_OTHER_ENVIRONMENT"
 
     @pytest.mark.parametrize("key", ["sk_live_51abc", "rk_live_51abc"])
     async def test_are_of_the_other_mode(self, stand_in, harness, key):
-        reason = await self.refused(stand_in, lambda _account: key, harness.account)
+        reason = await self.refused(stand_in, always(key), harness.account)
         assert reason == "CREDENTIAL_OF_OTHER_ENVIRONMENT"
 
     async def test_never_moves_test_money_for_a_live_account(self, stand_in, harness):
-        account = harness.account.__class__(
-            account_id=harness.account.account_id,
-            processor="stripe",
-            environment=Environment.LIVE,
-            external_account="acct_live",
-            created_at=harness.account.created_at,
-        )
-        reason = await self.refused(stand_in, lambda _account: KEY, account)
+        account = replace(harness.account, environment=Environment.LIVE)
+        reason = await self.refused(stand_in, always(KEY), account)
         assert reason == "CREDENTIAL_OF_OTHER_ENVIRONMENT"
 
     @pytest.mark.parametrize("error", [KeyUnavailable(), PermissionError("file")])
     async def test_cannot_be_read_now(self, stand_in, harness, error):
-        def fail(_account):
+        async def fail(_account):
             raise error
 
         processor = self.processor(stand_in, fail)
@@ -356,7 +353,7 @@ class TestCredentials:
     async def test_are_those_of_the_account(self, stand_in, harness):
         asked = []
 
-        def source(account):
+        async def source(account):
             asked.append(account.account_id)
             return f"{KEY}\n"
 

@@ -31,7 +31,7 @@ from tests.contract.processor_contract import (
 from tests.contract.processor_harness import Fault, Operation, an_order
 from tests.processors.stripe import cards
 from tests.processors.stripe.shapes import error_body
-from tests.processors.stripe.stand_in import KEY, stripe_stand_in
+from tests.processors.stripe.stand_in import KEY, always, stripe_stand_in
 from tests.security.leak_search import search_bytes
 
 SECURITY_CODE = "9731"
@@ -235,7 +235,7 @@ class TestPrinting:
     def test_keeps_the_gateway_from_starting(self, monkeypatch, module, name, level):
         monkeypatch.setattr(module, name, level)
         with pytest.raises(ConfigInvalid, match="print card numbers"):
-            StripeProcessor(credentials=lambda _account: KEY)
+            StripeProcessor(credentials=always(KEY))
 
     async def test_keeps_a_call_from_being_made(
         self, desk, stand_in, monkeypatch, capfd
@@ -301,7 +301,7 @@ class TestAddress:
     )
     def test_is_refused_when_cards_would_travel_in_clear(self, address):
         with pytest.raises(ConfigInvalid):
-            StripeProcessor(credentials=lambda _account: KEY, address=address)
+            StripeProcessor(credentials=always(KEY), address=address)
 
     @pytest.mark.parametrize(
         "address",
@@ -314,7 +314,7 @@ class TestAddress:
         ],
     )
     def test_is_taken(self, address):
-        StripeProcessor(credentials=lambda _account: KEY, address=address)
+        StripeProcessor(credentials=always(KEY), address=address)
 
     async def test_is_the_only_one_of_the_client(self, desk):
         client = desk.processor._connection.client()

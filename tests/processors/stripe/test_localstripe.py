@@ -18,6 +18,7 @@ from tests.contract.processor_harness import (
 )
 from tests.processors.stripe import cards
 from tests.processors.stripe.localstripe import localstripe_passage
+from tests.processors.stripe.stand_in import always
 from tests.processors.stripe.tools import running_localstripe
 
 pytestmark = pytest.mark.process
@@ -42,7 +43,7 @@ async def passage(localstripe):
 @pytest.fixture
 async def processor(passage):
     processor = StripeProcessor(
-        credentials=lambda _account: "sk_test_12345", address=passage.address
+        credentials=always("sk_test_12345"), address=passage.address
     )
     yield processor
     await processor.close()

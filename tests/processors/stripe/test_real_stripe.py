@@ -31,6 +31,7 @@ from tests.contract.processor_harness import (
     an_order,
 )
 from tests.processors.stripe import cards
+from tests.processors.stripe.stand_in import always
 
 KEY = os.environ.get("STRIPE_TEST_KEY", "")
 
@@ -86,7 +87,7 @@ class Account:
 @pytest.fixture
 async def account():
     assert KEY[3:].startswith("test_"), "only a test key may be used here"
-    processor = StripeProcessor(credentials=lambda _account: KEY)
+    processor = StripeProcessor(credentials=always(KEY))
     yield Account(processor)
     await processor.close()
 
@@ -162,9 +163,7 @@ class TestRealStripe:
             assert isinstance(outcome, Approved)
 
     async def test_refuses_a_key_that_stripe_does_not_know(self):
-        processor = StripeProcessor(
-            credentials=lambda _account: "sk_test_51ThisKeyDoesNotExist"
-        )
+        processor = StripeProcessor(credentials=always("sk_test_51ThisKeyDoesNotExist"))
         with pytest.raises(ProcessorRefused, match="CREDENTIAL_REJECTED"):
             await processor.create_customer(a_call(an_account("stripe"), "no-key"))
         await processor.close()

@@ -27,6 +27,7 @@ from tests.contract.processor_harness import (
     an_order,
 )
 from tests.processors.stripe import cards
+from tests.processors.stripe.stand_in import always
 from tests.processors.stripe.tools import Passage, running_stripe_mock
 
 pytestmark = pytest.mark.process
@@ -52,9 +53,7 @@ async def passage(mock_address):
 
 @pytest.fixture
 async def processor(passage):
-    processor = StripeProcessor(
-        credentials=lambda _account: KEY, address=passage.address
-    )
+    processor = StripeProcessor(credentials=always(KEY), address=passage.address)
     yield processor
     await processor.close()
 

@@ -340,3 +340,445 @@ class DeactivateMerchantResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeactivateMerchantResponse: _TypeAlias = DeactivateMerchantResponse  # noqa: Y015
+
+@_typing.final
+class CreateProcessorAccountRequest(_message.Message):
+    """CreateProcessorAccountRequest describes a new account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    PROCESSOR_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    request_id: _builtins.str
+    """A UUID4."""
+    processor_account: _builtins.str
+    """The platform's name of the account: 1 to 40 characters of a-z, 0-9 and inner
+    hyphens.
+    """
+    processor: _builtins.str
+    """Which processor: "stripe" or "simulator"."""
+    credential: _builtins.str
+    """The processor's secret or restricted key. It is sealed before it is stored, and
+    nothing gives it back.
+    """
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        processor_account: _builtins.str = ...,
+        processor: _builtins.str = ...,
+        credential: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "merchant", b"merchant", "processor", b"processor", "processor_account", b"processor_account", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateProcessorAccountRequest: _TypeAlias = CreateProcessorAccountRequest  # noqa: Y015
+
+@_typing.final
+class CreateProcessorAccountResponse(_message.Message):
+    """CreateProcessorAccountResponse carries the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def processor_account(self) -> _merchant_pb2.ProcessorAccount:
+        """The account as it is now."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the log entry."""
+
+    def __init__(
+        self,
+        *,
+        processor_account: _merchant_pb2.ProcessorAccount | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateProcessorAccountResponse: _TypeAlias = CreateProcessorAccountResponse  # noqa: Y015
+
+@_typing.final
+class GetProcessorAccountRequest(_message.Message):
+    """GetProcessorAccountRequest names an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    processor_account: _builtins.str
+    """ProcessorAccount.name."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        processor_account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "processor_account", b"processor_account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProcessorAccountRequest: _TypeAlias = GetProcessorAccountRequest  # noqa: Y015
+
+@_typing.final
+class GetProcessorAccountResponse(_message.Message):
+    """GetProcessorAccountResponse describes the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def processor_account(self) -> _merchant_pb2.ProcessorAccount:
+        """The account as it is now."""
+
+    def __init__(
+        self,
+        *,
+        processor_account: _merchant_pb2.ProcessorAccount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProcessorAccountResponse: _TypeAlias = GetProcessorAccountResponse  # noqa: Y015
+
+@_typing.final
+class ListProcessorAccountsRequest(_message.Message):
+    """ListProcessorAccountsRequest names a merchant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProcessorAccountsRequest: _TypeAlias = ListProcessorAccountsRequest  # noqa: Y015
+
+@_typing.final
+class ListProcessorAccountsResponse(_message.Message):
+    """ListProcessorAccountsResponse carries every account of the merchant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def processor_accounts(self) -> _containers.RepeatedCompositeFieldContainer[_merchant_pb2.ProcessorAccount]:
+        """Accounts, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        processor_accounts: _abc.Iterable[_merchant_pb2.ProcessorAccount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_accounts", b"processor_accounts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProcessorAccountsResponse: _TypeAlias = ListProcessorAccountsResponse  # noqa: Y015
+
+@_typing.final
+class CheckProcessorAccountRequest(_message.Message):
+    """CheckProcessorAccountRequest names the account to ask about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    request_id: _builtins.str
+    """A UUID4."""
+    processor_account: _builtins.str
+    """ProcessorAccount.name."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        processor_account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "processor_account", b"processor_account", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckProcessorAccountRequest: _TypeAlias = CheckProcessorAccountRequest  # noqa: Y015
+
+@_typing.final
+class CheckProcessorAccountResponse(_message.Message):
+    """CheckProcessorAccountResponse carries the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def processor_account(self) -> _merchant_pb2.ProcessorAccount:
+        """The account as it is now."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the log entry."""
+
+    def __init__(
+        self,
+        *,
+        processor_account: _merchant_pb2.ProcessorAccount | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckProcessorAccountResponse: _TypeAlias = CheckProcessorAccountResponse  # noqa: Y015
+
+@_typing.final
+class AcceptProcessorAccountRequest(_message.Message):
+    """AcceptProcessorAccountRequest names the account twice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ACCOUNT_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    request_id: _builtins.str
+    """A UUID4."""
+    processor_account: _builtins.str
+    """ProcessorAccount.name."""
+    external_account: _builtins.str
+    """ProcessorAccount.external_account, typed by whoever decides."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        processor_account: _builtins.str = ...,
+        external_account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_account", b"external_account", "merchant", b"merchant", "processor_account", b"processor_account", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptProcessorAccountRequest: _TypeAlias = AcceptProcessorAccountRequest  # noqa: Y015
+
+@_typing.final
+class AcceptProcessorAccountResponse(_message.Message):
+    """AcceptProcessorAccountResponse carries the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def processor_account(self) -> _merchant_pb2.ProcessorAccount:
+        """The account as it is now."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the log entry."""
+
+    def __init__(
+        self,
+        *,
+        processor_account: _merchant_pb2.ProcessorAccount | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptProcessorAccountResponse: _TypeAlias = AcceptProcessorAccountResponse  # noqa: Y015
+
+@_typing.final
+class AddCredentialRequest(_message.Message):
+    """AddCredentialRequest brings a credential of the same account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    request_id: _builtins.str
+    """A UUID4."""
+    processor_account: _builtins.str
+    """ProcessorAccount.name."""
+    credential: _builtins.str
+    """The processor's secret or restricted key. It is sealed before it is stored, and
+    nothing gives it back.
+    """
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        processor_account: _builtins.str = ...,
+        credential: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "merchant", b"merchant", "processor_account", b"processor_account", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCredentialRequest: _TypeAlias = AddCredentialRequest  # noqa: Y015
+
+@_typing.final
+class AddCredentialResponse(_message.Message):
+    """AddCredentialResponse carries the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def processor_account(self) -> _merchant_pb2.ProcessorAccount:
+        """The account as it is now."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the log entry."""
+
+    def __init__(
+        self,
+        *,
+        processor_account: _merchant_pb2.ProcessorAccount | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCredentialResponse: _TypeAlias = AddCredentialResponse  # noqa: Y015
+
+@_typing.final
+class RetireCredentialRequest(_message.Message):
+    """RetireCredentialRequest names the credential to destroy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    request_id: _builtins.str
+    """A UUID4."""
+    processor_account: _builtins.str
+    """ProcessorAccount.name."""
+    credential: _builtins.str
+    """ProcessorCredential.name."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        processor_account: _builtins.str = ...,
+        credential: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "merchant", b"merchant", "processor_account", b"processor_account", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireCredentialRequest: _TypeAlias = RetireCredentialRequest  # noqa: Y015
+
+@_typing.final
+class RetireCredentialResponse(_message.Message):
+    """RetireCredentialResponse carries the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def processor_account(self) -> _merchant_pb2.ProcessorAccount:
+        """The account as it is now."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the log entry."""
+
+    def __init__(
+        self,
+        *,
+        processor_account: _merchant_pb2.ProcessorAccount | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processor_account", b"processor_account", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireCredentialResponse: _TypeAlias = RetireCredentialResponse  # noqa: Y015

@@ -61,6 +61,41 @@ class MerchantServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantResponse.FromString,
                 _registered_method=True)
+        self.CreateProcessorAccount = channel.unary_unary(
+                '/bailee.v1.MerchantService/CreateProcessorAccount',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.CreateProcessorAccountRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.CreateProcessorAccountResponse.FromString,
+                _registered_method=True)
+        self.GetProcessorAccount = channel.unary_unary(
+                '/bailee.v1.MerchantService/GetProcessorAccount',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.GetProcessorAccountRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.GetProcessorAccountResponse.FromString,
+                _registered_method=True)
+        self.ListProcessorAccounts = channel.unary_unary(
+                '/bailee.v1.MerchantService/ListProcessorAccounts',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.ListProcessorAccountsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.ListProcessorAccountsResponse.FromString,
+                _registered_method=True)
+        self.CheckProcessorAccount = channel.unary_unary(
+                '/bailee.v1.MerchantService/CheckProcessorAccount',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.CheckProcessorAccountRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.CheckProcessorAccountResponse.FromString,
+                _registered_method=True)
+        self.AcceptProcessorAccount = channel.unary_unary(
+                '/bailee.v1.MerchantService/AcceptProcessorAccount',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptProcessorAccountRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptProcessorAccountResponse.FromString,
+                _registered_method=True)
+        self.AddCredential = channel.unary_unary(
+                '/bailee.v1.MerchantService/AddCredential',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.AddCredentialRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AddCredentialResponse.FromString,
+                _registered_method=True)
+        self.RetireCredential = channel.unary_unary(
+                '/bailee.v1.MerchantService/RetireCredential',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialResponse.FromString,
+                _registered_method=True)
 
 
 class MerchantServiceServicer(object):
@@ -105,6 +140,61 @@ class MerchantServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateProcessorAccount(self, request, context):
+        """CreateProcessorAccount brings a credential and asks the processor whose it is. The
+        account waits for AcceptProcessorAccount. Role: platform or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProcessorAccount(self, request, context):
+        """GetProcessorAccount describes an account, without its credentials. Role: platform,
+        compliance, read or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProcessorAccounts(self, request, context):
+        """ListProcessorAccounts lists a merchant's accounts. Role: platform, compliance, read
+        or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckProcessorAccount(self, request, context):
+        """CheckProcessorAccount asks the processor whether the credential still works. Role:
+        platform or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptProcessorAccount(self, request, context):
+        """AcceptProcessorAccount lets payments use an account. Role: compliance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCredential(self, request, context):
+        """AddCredential brings a second credential, which is used from then on. Role: platform
+        or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireCredential(self, request, context):
+        """RetireCredential destroys a credential here; revoke it at the processor too. Role:
+        platform or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MerchantServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +222,41 @@ def add_MerchantServiceServicer_to_server(servicer, server):
                     servicer.DeactivateMerchant,
                     request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantResponse.SerializeToString,
+            ),
+            'CreateProcessorAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateProcessorAccount,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.CreateProcessorAccountRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.CreateProcessorAccountResponse.SerializeToString,
+            ),
+            'GetProcessorAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProcessorAccount,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.GetProcessorAccountRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.GetProcessorAccountResponse.SerializeToString,
+            ),
+            'ListProcessorAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProcessorAccounts,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.ListProcessorAccountsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.ListProcessorAccountsResponse.SerializeToString,
+            ),
+            'CheckProcessorAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckProcessorAccount,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.CheckProcessorAccountRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.CheckProcessorAccountResponse.SerializeToString,
+            ),
+            'AcceptProcessorAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptProcessorAccount,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptProcessorAccountRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptProcessorAccountResponse.SerializeToString,
+            ),
+            'AddCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCredential,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AddCredentialRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.AddCredentialResponse.SerializeToString,
+            ),
+            'RetireCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireCredential,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +396,195 @@ class MerchantService(object):
             '/bailee.v1.MerchantService/DeactivateMerchant',
             bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantRequest.SerializeToString,
             bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateProcessorAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/CreateProcessorAccount',
+            bailee_dot_v1_dot_merchant__service__pb2.CreateProcessorAccountRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.CreateProcessorAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProcessorAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/GetProcessorAccount',
+            bailee_dot_v1_dot_merchant__service__pb2.GetProcessorAccountRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.GetProcessorAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProcessorAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/ListProcessorAccounts',
+            bailee_dot_v1_dot_merchant__service__pb2.ListProcessorAccountsRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.ListProcessorAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckProcessorAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/CheckProcessorAccount',
+            bailee_dot_v1_dot_merchant__service__pb2.CheckProcessorAccountRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.CheckProcessorAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptProcessorAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/AcceptProcessorAccount',
+            bailee_dot_v1_dot_merchant__service__pb2.AcceptProcessorAccountRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.AcceptProcessorAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/AddCredential',
+            bailee_dot_v1_dot_merchant__service__pb2.AddCredentialRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.AddCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/RetireCredential',
+            bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,32 @@ class MerchantServiceStub:
     """DeactivateMerchant stops new cards, verifications and payments, for good. Role:
     compliance.
     """
+    CreateProcessorAccount: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.CreateProcessorAccountRequest, _merchant_service_pb2.CreateProcessorAccountResponse]
+    """CreateProcessorAccount brings a credential and asks the processor whose it is. The
+    account waits for AcceptProcessorAccount. Role: platform or operator.
+    """
+    GetProcessorAccount: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.GetProcessorAccountRequest, _merchant_service_pb2.GetProcessorAccountResponse]
+    """GetProcessorAccount describes an account, without its credentials. Role: platform,
+    compliance, read or operator.
+    """
+    ListProcessorAccounts: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.ListProcessorAccountsRequest, _merchant_service_pb2.ListProcessorAccountsResponse]
+    """ListProcessorAccounts lists a merchant's accounts. Role: platform, compliance, read
+    or operator.
+    """
+    CheckProcessorAccount: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.CheckProcessorAccountRequest, _merchant_service_pb2.CheckProcessorAccountResponse]
+    """CheckProcessorAccount asks the processor whether the credential still works. Role:
+    platform or operator.
+    """
+    AcceptProcessorAccount: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.AcceptProcessorAccountRequest, _merchant_service_pb2.AcceptProcessorAccountResponse]
+    """AcceptProcessorAccount lets payments use an account. Role: compliance."""
+    AddCredential: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.AddCredentialRequest, _merchant_service_pb2.AddCredentialResponse]
+    """AddCredential brings a second credential, which is used from then on. Role: platform
+    or operator.
+    """
+    RetireCredential: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.RetireCredentialRequest, _merchant_service_pb2.RetireCredentialResponse]
+    """RetireCredential destroys a credential here; revoke it at the processor too. Role:
+    platform or operator.
+    """
 
 @_typing.type_check_only
 class MerchantServiceAsyncStub(MerchantServiceStub):
@@ -70,6 +96,32 @@ class MerchantServiceAsyncStub(MerchantServiceStub):
     DeactivateMerchant: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.DeactivateMerchantRequest, _merchant_service_pb2.DeactivateMerchantResponse]  # type: ignore[assignment]
     """DeactivateMerchant stops new cards, verifications and payments, for good. Role:
     compliance.
+    """
+    CreateProcessorAccount: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.CreateProcessorAccountRequest, _merchant_service_pb2.CreateProcessorAccountResponse]  # type: ignore[assignment]
+    """CreateProcessorAccount brings a credential and asks the processor whose it is. The
+    account waits for AcceptProcessorAccount. Role: platform or operator.
+    """
+    GetProcessorAccount: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.GetProcessorAccountRequest, _merchant_service_pb2.GetProcessorAccountResponse]  # type: ignore[assignment]
+    """GetProcessorAccount describes an account, without its credentials. Role: platform,
+    compliance, read or operator.
+    """
+    ListProcessorAccounts: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.ListProcessorAccountsRequest, _merchant_service_pb2.ListProcessorAccountsResponse]  # type: ignore[assignment]
+    """ListProcessorAccounts lists a merchant's accounts. Role: platform, compliance, read
+    or operator.
+    """
+    CheckProcessorAccount: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.CheckProcessorAccountRequest, _merchant_service_pb2.CheckProcessorAccountResponse]  # type: ignore[assignment]
+    """CheckProcessorAccount asks the processor whether the credential still works. Role:
+    platform or operator.
+    """
+    AcceptProcessorAccount: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.AcceptProcessorAccountRequest, _merchant_service_pb2.AcceptProcessorAccountResponse]  # type: ignore[assignment]
+    """AcceptProcessorAccount lets payments use an account. Role: compliance."""
+    AddCredential: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.AddCredentialRequest, _merchant_service_pb2.AddCredentialResponse]  # type: ignore[assignment]
+    """AddCredential brings a second credential, which is used from then on. Role: platform
+    or operator.
+    """
+    RetireCredential: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.RetireCredentialRequest, _merchant_service_pb2.RetireCredentialResponse]  # type: ignore[assignment]
+    """RetireCredential destroys a credential here; revoke it at the processor too. Role:
+    platform or operator.
     """
 
 class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +171,74 @@ class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_merchant_service_pb2.DeactivateMerchantResponse, _abc.Awaitable[_merchant_service_pb2.DeactivateMerchantResponse]]:
         """DeactivateMerchant stops new cards, verifications and payments, for good. Role:
         compliance.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateProcessorAccount(
+        self,
+        request: _merchant_service_pb2.CreateProcessorAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.CreateProcessorAccountResponse, _abc.Awaitable[_merchant_service_pb2.CreateProcessorAccountResponse]]:
+        """CreateProcessorAccount brings a credential and asks the processor whose it is. The
+        account waits for AcceptProcessorAccount. Role: platform or operator.
+        """
+
+    @_abc_1.abstractmethod
+    def GetProcessorAccount(
+        self,
+        request: _merchant_service_pb2.GetProcessorAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.GetProcessorAccountResponse, _abc.Awaitable[_merchant_service_pb2.GetProcessorAccountResponse]]:
+        """GetProcessorAccount describes an account, without its credentials. Role: platform,
+        compliance, read or operator.
+        """
+
+    @_abc_1.abstractmethod
+    def ListProcessorAccounts(
+        self,
+        request: _merchant_service_pb2.ListProcessorAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.ListProcessorAccountsResponse, _abc.Awaitable[_merchant_service_pb2.ListProcessorAccountsResponse]]:
+        """ListProcessorAccounts lists a merchant's accounts. Role: platform, compliance, read
+        or operator.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckProcessorAccount(
+        self,
+        request: _merchant_service_pb2.CheckProcessorAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.CheckProcessorAccountResponse, _abc.Awaitable[_merchant_service_pb2.CheckProcessorAccountResponse]]:
+        """CheckProcessorAccount asks the processor whether the credential still works. Role:
+        platform or operator.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptProcessorAccount(
+        self,
+        request: _merchant_service_pb2.AcceptProcessorAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.AcceptProcessorAccountResponse, _abc.Awaitable[_merchant_service_pb2.AcceptProcessorAccountResponse]]:
+        """AcceptProcessorAccount lets payments use an account. Role: compliance."""
+
+    @_abc_1.abstractmethod
+    def AddCredential(
+        self,
+        request: _merchant_service_pb2.AddCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.AddCredentialResponse, _abc.Awaitable[_merchant_service_pb2.AddCredentialResponse]]:
+        """AddCredential brings a second credential, which is used from then on. Role: platform
+        or operator.
+        """
+
+    @_abc_1.abstractmethod
+    def RetireCredential(
+        self,
+        request: _merchant_service_pb2.RetireCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.RetireCredentialResponse, _abc.Awaitable[_merchant_service_pb2.RetireCredentialResponse]]:
+        """RetireCredential destroys a credential here; revoke it at the processor too. Role:
+        platform or operator.
         """
 
 def add_MerchantServiceServicer_to_server(servicer: MerchantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -103,7 +103,13 @@ CREATE TABLE processor_accounts (
     processor TEXT NOT NULL,
     environment INTEGER NOT NULL,
     external_account TEXT NOT NULL,
+    host TEXT NOT NULL,
+    state INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    accepted_at INTEGER,
+    checked_at INTEGER,
+    check_result INTEGER,
+    check_failure_reason TEXT NOT NULL,
     PRIMARY KEY (account),
     UNIQUE (scope, name),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
@@ -158,6 +164,23 @@ CREATE TABLE customers (
     FOREIGN KEY(account) REFERENCES processor_accounts (account)
 )
  WITHOUT ROWID;
+
+CREATE TABLE processor_credentials (
+    credential INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    retired_at INTEGER,
+    wrapping_key INTEGER,
+    wrapped BLOB,
+    sealed BLOB,
+    PRIMARY KEY (credential),
+    UNIQUE (account, name),
+    CONSTRAINT credential_is_whole CHECK ((retired_at IS NULL) = (sealed IS NOT NULL) AND (wrapping_key IS NULL) = (sealed IS NULL) AND (wrapped IS NULL) = (sealed IS NULL)),
+    FOREIGN KEY(account) REFERENCES processor_accounts (account),
+    FOREIGN KEY(wrapping_key) REFERENCES wrapping_keys (wrapping_key)
+);
 
 CREATE TABLE data_keys (
     card INTEGER NOT NULL,
