@@ -40,6 +40,7 @@ from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.policy.versions import NEWEST
+from gateway.processors.measured import MeasuredProcessor, Reachability
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -89,10 +90,11 @@ class Gateway:
         self.settings = settings
         self.keys = keys
         self.storage = storage
-        self.processors = processors
         self.clock = clock
         self.metrics = Metrics()
         self.parts = Parts()
+        storage.tell_commits_to(self.metrics.commit_ended)
+        self.processors = self._measured(processors)
         self.guards: list[Guard] = []
         self._reached = reached
         self._instance = secrets.token_hex(8)
@@ -105,7 +107,7 @@ class Gateway:
         self._seal_card = SealCard(
             provider=keys, hierarchy=self._hierarchy, storage=storage
         )
-        self._accounts = Accounts(storage=storage, processors=processors)
+        self._accounts = Accounts(storage=storage, processors=self.processors)
         deadline = timedelta(seconds=settings.processor_deadline_seconds)
         self._asking = Asking(deadline)
         self._lease = deadline * _LEASE_CALLS
@@ -143,6 +145,15 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _measured(self, processors: Mapping[str, Processor]) -> dict[str, Processor]:
+        reachability = Reachability(self.parts)
+        return {
+            name: MeasuredProcessor(
+                processor, metrics=self.metrics, reachability=reachability
+            )
+            for name, processor in processors.items()
+        }
 
     def _services(self) -> list[Service]:
         return [

@@ -4,8 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
@@ -15,15 +14,16 @@ from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.logs import configure_logs
 from gateway.loops import Loop, Loops
-from gateway.parts import CERTIFICATES, PartState
+from gateway.monitor import Monitor
 from gateway.rpc.callers import CallerDirectory
 from gateway.rpc.server import listen
-from gateway.rpc.tls import TlsFiles, TlsFilesUnusable
-from gateway.words.clock import Clock, SystemClock
+from gateway.rpc.tls import TlsFiles
+from gateway.words.clock import SystemClock
+
+if TYPE_CHECKING:
+    from gateway.web.metrics_listener import MetricsListener
 
 _log: Final = logging.getLogger(__name__)
-
-_RENEW_CERTIFICATE_BEFORE: Final = timedelta(days=7)
 
 
 class ServerDied(RuntimeError):
@@ -40,7 +40,7 @@ async def serve(settings: Settings) -> None:
     """Serves one gateway until SIGTERM or SIGINT, then drains it.
 
     Raises:
-        PortTaken: Another program listens on the address.
+        PortTaken, MetricsPortTaken: Another program listens on the address.
         KeyUnavailable, StorageUnavailable: The keyring or the database does not open.
         TlsFilesUnusable: A certificate or its key cannot be used.
         ServerDied: The server ended by itself.
@@ -74,12 +74,15 @@ async def _serve(gateway: Gateway) -> None:
         client_ca=settings.path("billing_ca"),
     )
     server = gateway.server(callers)
+    monitor = Monitor(gateway, tls_files)
+    monitor.show()
     loops = Loops(
-        loops_of(gateway, callers, tls_files),
+        loops_of(gateway, callers, monitor),
         parts=gateway.parts,
         metrics=gateway.metrics,
     )
     listen(server, settings.listen, tls_files.credentials())
+    metrics = await _listen_for_metrics(gateway)
     await server.start()
     _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
     loops.start()
@@ -93,23 +96,34 @@ async def _serve(gateway: Gateway) -> None:
         await server.stop(settings.stop_grace_seconds)
         await asyncio.wait((end,))
         await loops.close()
+        if metrics is not None:
+            await metrics.close()
+
+
+async def _listen_for_metrics(gateway: Gateway) -> "MetricsListener | None":
+    """Opens the listener if the settings name an address."""
+    address = gateway.settings.metrics_listen
+    if not address:
+        return None
+    # Imported here: aiohttp takes a quarter of a second, and not everybody uses it.
+    from gateway.web.metrics_listener import MetricsListener
+
+    listener = MetricsListener(gateway.metrics.registry)
+    port = await listener.start(address)
+    _log.info("metrics", extra={"listen": address, "port": port})
+    return listener
 
 
 def loops_of(
-    gateway: Gateway, callers: CallerDirectory, tls_files: TlsFiles
+    gateway: Gateway, callers: CallerDirectory, monitor: Monitor
 ) -> Sequence[Loop]:
     """Returns everything that runs beside the calls."""
-    settings, clock = gateway.settings, gateway.clock
+    settings = gateway.settings
 
     async def look_at_callers() -> None:
         await callers.refresh()
         for guard in gateway.guards:
             guard.check_streams()
-
-    async def look_at_certificates() -> None:
-        problem = await asyncio.to_thread(find_tls_problem, tls_files, clock)
-        state = PartState.DEGRADED if problem else PartState.USABLE
-        gateway.parts.report(CERTIFICATES, state, problem)
 
     return (
         Loop(
@@ -133,26 +147,30 @@ def loops_of(
             stuck_after_seconds=3600,
         ),
         Loop(
+            name="storage-check",
+            work=monitor.look_at_storage,
+            every_seconds=2,
+            stuck_after_seconds=30,
+        ),
+        Loop(
+            name="key-check",
+            work=monitor.look_at_keys,
+            every_seconds=10,
+            stuck_after_seconds=60,
+        ),
+        Loop(
             name="certificate-check",
-            work=look_at_certificates,
+            work=monitor.look_at_certificates,
             every_seconds=2,
             stuck_after_seconds=60,
         ),
+        Loop(
+            name="backlog-count",
+            work=monitor.count_backlog,
+            every_seconds=15,
+            stuck_after_seconds=60,
+        ),
     )
-
-
-def find_tls_problem(files: TlsFiles, clock: Clock) -> str:
-    """Returns what is wrong with the certificate files, or an empty text."""
-    try:
-        ends = files.examine()
-    except TlsFilesUnusable as error:
-        return f"{error}; the old certificate serves until the files fit"
-    soon = clock.now() + _RENEW_CERTIFICATE_BEFORE
-    if ends.certificate <= soon:
-        return f"the server's certificate ends at {ends.certificate}; renew it"
-    if ends.client_ca <= soon:
-        return f"the callers' authority ends at {ends.client_ca}; renew it"
-    return ""
 
 
 async def _until_told_or_dead(end: "asyncio.Task[bool]") -> None:
