@@ -76,6 +76,7 @@ async def _serve(gateway: Gateway) -> None:
     server = gateway.server(callers)
     monitor = Monitor(gateway, tls_files)
     monitor.show()
+    operators = gateway.operator_listener(callers)
     loops = Loops(
         loops_of(gateway, callers, monitor),
         parts=gateway.parts,
@@ -84,6 +85,7 @@ async def _serve(gateway: Gateway) -> None:
     listen(server, settings.listen, tls_files.credentials())
     metrics = await _listen_for_metrics(gateway)
     await server.start()
+    await operators.start()
     _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
     loops.start()
     # Not canceled, ever: that would cancel what ``stop`` waits for, too.
@@ -93,7 +95,8 @@ async def _serve(gateway: Gateway) -> None:
     finally:
         _log.info("draining")
         gateway.health.drain()
-        await server.stop(settings.stop_grace_seconds)
+        grace = settings.stop_grace_seconds
+        await asyncio.gather(operators.stop(grace), server.stop(grace))
         await asyncio.wait((end,))
         await loops.close()
         if metrics is not None:
