@@ -9,8 +9,8 @@ What is refused, after digits and separators of every script are made plain:
   * a longer run of digits that begins with a number of a known brand.
 
 Not noticed, because nothing tells them from an order number: UnionPay's numbers without
-a check digit, and a number in the middle of more than 19 digits. Nor what somebody hides
-on purpose: letters in between, words, other encodings.
+a check digit, and a number in the middle of more than 19 digits. Nor what is hidden on
+purpose: letters in between, words, other encodings.
 """
 
 import re

@@ -105,8 +105,6 @@ class SettleMoves:
 
 def _judge(sums: Sums | None, answer: Answer, *, in_window: bool) -> Answer:
     """Returns what the processor's sums, and its answer to this try, stand for."""
-    if sums is None:
-        return Answer(status=MoveStatus.UNKNOWN)
     if sums is Sums.EXECUTED:
         return Answer(status=MoveStatus.SUCCEEDED, is_fact=True)
     if sums is Sums.IMPOSSIBLE:
@@ -115,7 +113,7 @@ def _judge(sums: Sums | None, answer: Answer, *, in_window: bool) -> Answer:
         )
     if sums is Sums.NOT_EXECUTED and answer.is_refused:
         return answer
-    if in_window:
+    if in_window or sums is None:
         return Answer(status=MoveStatus.UNKNOWN)
     if sums is Sums.NOT_EXECUTED:
         return Answer(status=MoveStatus.FAILED, failure_reason=NOT_EXECUTED)
