@@ -11,6 +11,7 @@ from typing import Final
 
 import grpc.aio
 
+from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
@@ -27,12 +28,14 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
     DrainableHealth,
     Service,
+    audit_service,
     build_server,
     payment_service,
     vault_service,
@@ -102,6 +105,9 @@ class Gateway:
         self.services: list[Service] = [
             vault_service(self._vault()),
             payment_service(self._payments()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
+            ),
         ]
         self.health = DrainableHealth(service.name for service in self.services)
 

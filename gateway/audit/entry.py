@@ -34,6 +34,11 @@ class EntryType(StrEnum):
     PAYMENT_INTENT = "payment.intent"
     PAYMENT_OUTCOME = "payment.outcome"
     WRAPPING_KEY_CREATED = "key.wrapping_created"
+    WRAPPING_KEYS_RETIRED = "key.wrapping_retired"
+    EPOCH_KEY_CREATED = "key.epoch_created"
+    EPOCH_KEY_DESTROYED = "key.epoch_destroyed"
+    SEALING_KEY_CREATED = "key.sealing_created"
+    LOG_RESTORED = "log.restored"
     LOG_READ = "log.read"
     LOGS_COMMITTED = "log.committed"
     GATEWAY_STARTED = "gateway.started"
@@ -47,6 +52,20 @@ class Decision(StrEnum):
     DENIED = "denied"
 
 
+@dataclass(frozen=True, slots=True)
+class PreviousLog:
+    """The log that the log of a restored database follows, as it was last seen.
+
+    It had ``size`` entries and this ``root``; the backup held the first
+    ``restored_size`` of them, so those from there to ``size`` are lost.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    restored_size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One event. ``None`` fields are left out of the leaf.
@@ -57,7 +76,8 @@ class Entry:
     ``outcome`` is the neutral result in capitals, such as ``CAPTURED``.
     ``subject`` is what else the entry is about, by a name that tells nothing of a
     cardholder: a caller, a key. ``count`` says how many events the entry stands for.
-    ``effective_at`` is when what the entry announces begins to hold.
+    ``effective_at`` is when what the entry announces begins to hold; for an erased
+    card, when no backup opens it either. ``previous`` is the log that this one follows.
     """
 
     type: EntryType
@@ -81,6 +101,7 @@ class Entry:
     card_salt: bytes | None = None
     processor_object: str | None = None
     object_salt: bytes | None = None
+    previous: PreviousLog | None = None
     subject: str | None = None
     count: int | None = None
     effective_at: datetime | None = None

@@ -30,7 +30,7 @@ def encode_leaf(entry: Entry, *, build: str) -> bytes:
         ValueError: A salt is missing, the time has no zone, or a value is not of the
             form that a verifier accepts, such as an integer above 2^53 - 1.
     """
-    amount = entry.amount
+    amount, previous = entry.amount, entry.previous
     values = (
         _quote(entry.action),
         None if amount is None else str(amount.minor_units),
@@ -49,9 +49,13 @@ def encode_leaf(entry: Entry, *, build: str) -> bytes:
         _quote(entry.payment),
         _quote(entry.policy_sha256),
         None if entry.policy_version is None else str(entry.policy_version),
+        None if previous is None else _quote(previous.origin),
+        None if previous is None else _quote(previous.root.hex()),
+        None if previous is None else str(previous.size),
         _quote(entry.processor_account),
         _quote(entry.purpose),
         _quote(entry.request_id),
+        None if previous is None else str(previous.restored_size),
         _quote(entry.rule),
         _quote(entry.subject),
         f'"{show_time(entry.at)}"',

@@ -53,6 +53,14 @@ class AuditLog(Protocol):
             IntegrityViolation: There is no such entry.
         """
 
+    def committed(self) -> "LogReader":
+        """Returns the log as it was when the unit began; in units that read.
+
+        Raises:
+            MerchantNotFound: There is no such merchant.
+            InvariantBroken: The unit commits.
+        """
+
 
 class AuditUnit(Protocol):
     """The slice of the unit of work that holds the log."""

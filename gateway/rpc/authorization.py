@@ -15,6 +15,8 @@ from gateway.words.callers import Role
 _ANY: Final = frozenset(Role)
 _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
+_AUDIT: Final = "/bailee.v1.AuditService/"
+_LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 
 ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
@@ -26,6 +28,10 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_PAYMENTS}CapturePayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CancelPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}RefundPayment": frozenset({Role.REFUND}),
+        f"{_AUDIT}GetCheckpoint": _LOG_READERS,
+        f"{_AUDIT}ListEntries": _LOG_READERS,
+        f"{_AUDIT}GetInclusionProof": _LOG_READERS,
+        f"{_AUDIT}GetConsistencyProof": _LOG_READERS,
         f"{_PAYMENTS}GetPayment": frozenset({Role.READ, Role.PAY, Role.REFUND}),
     }
 )

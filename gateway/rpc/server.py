@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 import grpc
 import grpc.aio
 from bailee.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     payment_service_pb2,
     payment_service_pb2_grpc,
     vault_service_pb2,
@@ -22,6 +24,7 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.errors import LimitExceeded
+from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
 from gateway.rpc.payment_servicer import PaymentServicer
@@ -137,6 +140,15 @@ def payment_service(servicer: PaymentServicer) -> Service:
     return _service(
         payment_service_pb2.DESCRIPTOR,
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
+        servicer,
+    )
+
+
+def audit_service(servicer: AuditServicer) -> Service:
+    """Returns bailee.v1.AuditService."""
+    return _service(
+        audit_service_pb2.DESCRIPTOR,
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
         servicer,
     )
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry
 from gateway.audit.ports import Appended, Receipt
 from gateway.audit.receipts import format_proof
@@ -43,6 +44,10 @@ class AppendingLog:
         head = self._writer.committed_head(self._scope)
         return prove(LogRows(self._connection, self._scope), head, self._notary, index)
 
+    def committed(self) -> "StoredLog":
+        """Refuses: what this transaction adds has no checkpoint yet."""
+        raise InvariantBroken
+
 
 class ReadingLog:
     """See gateway.audit.ports.AuditLog; in a unit that only reads."""
@@ -82,6 +87,14 @@ class ReadingLog:
             self._connection, self._scope, self._vault_id
         )
         return prove(LogRows(self._connection, self._scope), head, self._notary, index)
+
+    def committed(self) -> "StoredLog":
+        """See AuditLog.committed."""
+        if not self._scope.row:
+            raise MerchantNotFound
+        scope = self._scope
+        origin = origin_of(self._vault_id, scope.merchant, scope.log_generation)
+        return StoredLog(self._connection, scope, origin=origin, notary=self._notary)
 
 
 def prove(rows: LogRows, head: Head, notary: Notary, index: int) -> Receipt:

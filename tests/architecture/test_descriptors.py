@@ -56,6 +56,9 @@ CARRIERS = """
     CardToken.processor_accounts
     CreatePaymentResponse.warnings
     Decline.processor_code Decline.reason
+    GetCheckpointResponse.checkpoint GetConsistencyProofResponse.checkpoint
+    GetConsistencyProofResponse.hashes
+    LogEntry.entry
     Mandate.agreement_reference
     Money.currency
     NextAction.redirect_url
@@ -123,7 +126,7 @@ def by_name(method):
 class TestResponses:
     def test_are_looked_at(self):
         """The walk is deep: it reaches what lies three messages down."""
-        assert len(METHODS) == 9
+        assert len(METHODS) == 13
         assert "bailee.v1.Money.currency" in response_fields()
 
     @pytest.mark.parametrize("name", sorted(response_fields()))
@@ -229,7 +232,7 @@ class TestRpcs:
                 assert "Any role." in comment
                 continue
             named = re.search(r"Role: ([^.]*)\.", comment).group(1)
-            assert set(re.findall(r"tokenize|pay|refund|read", named)) == roles
+            assert set(re.findall(r"tokenize|pay|refund|read|auditor", named)) == roles
 
     @pytest.mark.parametrize("method", METHODS, ids=by_name)
     def test_never_give_a_card_back(self, method):

@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.audit.entry import Decision, Entry, EntryType
+from gateway.audit.entry import Decision, Entry, EntryType, PreviousLog
 from gateway.audit.leaf import encode_leaf, salted_hash, show_time
 from gateway.audit.leaf_grammar import FORMS, REQUIRED, find_fault, is_leaf_of
 from gateway.words.money import MINOR_UNITS_MAX, Money
@@ -52,6 +52,15 @@ entries = st.builds(
     card_salt=st.binary(min_size=16, max_size=16),
     processor_object=maybe(texts),
     object_salt=st.binary(min_size=16, max_size=16),
+    previous=maybe(
+        st.builds(
+            PreviousLog,
+            texts,
+            st.integers(0, 10**15 - 1),
+            st.binary(min_size=32, max_size=32),
+            st.integers(0, 10**15 - 1),
+        )
+    ),
     subject=maybe(texts),
     count=maybe(st.integers(0, 10**15 - 1)),
     effective_at=maybe(a_time()),
@@ -85,6 +94,10 @@ def facts_of(entry, build):
         "card_opened": entry.card_opened,
         "outcome": entry.outcome,
         "build": build,
+        "previous_origin": entry.previous and entry.previous.origin,
+        "previous_root": entry.previous and entry.previous.root.hex(),
+        "previous_size": entry.previous and entry.previous.size,
+        "restored_size": entry.previous and entry.previous.restored_size,
         "subject": entry.subject,
         "count": entry.count,
         "effective": entry.effective_at and time_of(entry.effective_at),

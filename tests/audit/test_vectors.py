@@ -32,7 +32,8 @@ ENTRIES = {
     "only what must be there": Entry(
         type=EntryType.LOG_STARTED, merchant=SHOP, at=NOW, caller="bailee init"
     ),
-    "also what only events have": a_fullest_entry(),
+    "also what only events have": a_fullest_entry(previous=None),
+    "also what only restored logs have": a_fullest_entry(),
     "text that needs care": a_full_entry(
         rule='\x00\x1f "\\\b\t\n\f\r/\x7f\u00e9\u2028\U0001f600'
     ),

@@ -11,6 +11,7 @@ import grpc.aio
 from bailee import Bundle
 from bailee.sealing import Sealer
 from bailee.v1 import (
+    audit_service_pb2_grpc,
     payment_service_pb2_grpc,
     vault_service_pb2,
     vault_service_pb2_grpc,
@@ -57,6 +58,7 @@ class Running:
     sealer: Sealer
     vault: vault_service_pb2_grpc.VaultServiceStub = None
     payments: payment_service_pb2_grpc.PaymentServiceStub = None
+    audit: audit_service_pb2_grpc.AuditServiceStub = None
     channel: grpc.aio.Channel = None
     port: int = 0
     extra: dict = field(default_factory=dict)
@@ -109,16 +111,17 @@ async def build(folder, *, clock=None, file=None, **settings):
 
 
 @asynccontextmanager
-async def running(folder, **arguments):
-    """Serves a gateway on a plaintext loopback port."""
+async def running(folder, *, caller=EVERYTHING, **arguments):
+    """Serves a gateway on a plaintext loopback port, to this caller."""
     made = await build(folder, **arguments)
-    server = made.gateway.server(FixedCaller())
+    server = made.gateway.server(FixedCaller(caller))
     made.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{made.port}") as channel:
         made.channel = channel
         made.vault = vault_service_pb2_grpc.VaultServiceStub(channel)
         made.payments = payment_service_pb2_grpc.PaymentServiceStub(channel)
+        made.audit = audit_service_pb2_grpc.AuditServiceStub(channel)
         yield made
     await server.stop(None)
     await made.gateway.close()

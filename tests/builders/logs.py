@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gateway.audit.checkpoint import origin_of
-from gateway.audit.entry import Decision, Entry, EntryType
+from gateway.audit.entry import Decision, Entry, EntryType, PreviousLog
 from gateway.audit.export import write_export
 from gateway.audit.leaf import encode_leaf
 from gateway.words.money import Money
@@ -47,7 +47,12 @@ def a_full_entry(**changes):
 
 def a_fullest_entry(**changes):
     """Returns an entry that has every field of the format."""
-    added = {"subject": "spiffe://x", "count": 12, "effective_at": NOW}
+    added = {
+        "subject": "spiffe://x",
+        "count": 12,
+        "effective_at": NOW,
+        "previous": PreviousLog(ORIGIN, 150, b"r" * 32, 120),
+    }
     return a_full_entry(**added | changes)
 
 

@@ -14,7 +14,8 @@ import urllib.request
 import grpc
 import pytest
 from bailee import BaileeError, Billing, Card, Client, new_request_id
-from bailee.v1 import card_pb2, vault_service_pb2
+from bailee.v1 import audit_service_pb2 as audit_pb2
+from bailee.v1 import audit_service_pb2_grpc, card_pb2, vault_service_pb2
 
 from gateway.cli.audit import export_gateway_at
 from gateway.cli.init import InitOptions, create_gateway, free_port
@@ -159,8 +160,25 @@ def drive(client, seen, bank):
             card=card_pb2.CardInput(plain=plain),
         )
         seen.call(client._call, client._vault.TokenizeCard, request, "")
+    read_log(client, seen)
     send_garbage(client, seen)
     seen.call(client.delete_card_token, token)
+
+
+def read_log(client, seen):
+    """Every RPC of AuditService."""
+    log = audit_service_pb2_grpc.AuditServiceStub(client._channel)
+    merchant = client.merchant
+    for rpc, request in (
+        (log.GetCheckpoint, audit_pb2.GetCheckpointRequest(merchant=merchant)),
+        (log.ListEntries, audit_pb2.ListEntriesRequest(merchant=merchant)),
+        (log.GetInclusionProof, audit_pb2.GetInclusionProofRequest(merchant=merchant)),
+        (
+            log.GetConsistencyProof,
+            audit_pb2.GetConsistencyProofRequest(merchant=merchant, old_size=1),
+        ),
+    ):
+        assert seen.call(client._call, rpc, request, "") is not None
 
 
 def send_garbage(client, seen):
