@@ -13,12 +13,11 @@ from datetime import datetime
 from functools import lru_cache
 
 from gateway.audit.entry import Entry, EntryType
-from gateway.merchants.ports import Merchant
 from gateway.policy.document import Consent
 from gateway.policy.permissions import Permissions
-from gateway.policy.ports import Notice, PolicyUnit
+from gateway.policy.ports import Notice, PolicyUnit, Standing
 from gateway.policy.versions import PolicyVersion
-from gateway.words.identifiers import RequestId
+from gateway.words.identifiers import MerchantId, RequestId
 from gateway.words.lifecycles import MerchantState
 
 
@@ -38,6 +37,7 @@ class Asked:
     independent witness confirmed; None if none ever did.
     """
 
+    merchant: MerchantId
     caller: str
     request_id: RequestId | None
     at: datetime
@@ -55,13 +55,13 @@ def policy_in_force(unit: PolicyUnit, asked: Asked | None = None) -> InForce:
         MerchantNotFound: No such merchant.
         IntegrityViolation: A stored version is not what was published.
     """
-    merchant = unit.merchants.get()
+    standing = unit.policies.standing()
     newest = unit.policies.newest_number()
-    number = merchant.policy_version
-    if asked is not None and merchant.state is MerchantState.ACTIVE:
+    number = standing.number
+    if asked is not None and standing.state is MerchantState.ACTIVE:
         for candidate in range(newest, number, -1):
-            if _governs(unit, merchant, candidate, asked):
-                _agree(unit, merchant, candidate, asked)
+            if _governs(unit, standing, candidate, asked):
+                _agree(unit, candidate, asked)
                 number = candidate
                 break
     governing = unit.policies.version(number)
@@ -82,10 +82,10 @@ def _common(tables: tuple[Permissions, ...]) -> Permissions:
     return common
 
 
-def _governs(unit: PolicyUnit, merchant: Merchant, number: int, asked: Asked) -> bool:
+def _governs(unit: PolicyUnit, standing: Standing, number: int, asked: Asked) -> bool:
     """Whether the merchant comes under a newer version with this use."""
     version = unit.policies.version(number)
-    before = allowed_under(unit, merchant.policy_version, number - 1)
+    before = allowed_under(unit, standing.number, number - 1)
     if not version.permissions.widenings_over(before):
         return True
     notice = unit.policies.notice(number)
@@ -101,18 +101,18 @@ def _use_agrees(version: PolicyVersion, notice: Notice, asked: Asked) -> bool:
     return asked.witnessed_at >= notice.effective_at
 
 
-def _agree(unit: PolicyUnit, merchant: Merchant, number: int, asked: Asked) -> None:
+def _agree(unit: PolicyUnit, number: int, asked: Asked) -> None:
     """Puts the merchant under the version and records how that came."""
     notice = unit.policies.notice(number)
     if notice is None or not notice.widens:
         outcome = "NARROWED"
     else:
         outcome = "ACCEPTED" if notice.accepted_at else "CONTINUED_USE"
-    unit.merchants.come_under(number)
+    unit.policies.come_under(number)
     unit.log.append(
         Entry(
             type=EntryType.POLICY_IN_FORCE,
-            merchant=merchant.merchant_id,
+            merchant=asked.merchant,
             at=asked.at,
             caller=asked.caller,
             request_id=asked.request_id,

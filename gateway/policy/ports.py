@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from gateway.audit.ports import AuditUnit
-from gateway.merchants.ports import MerchantUnit
 from gateway.policy.versions import PolicyVersion
 from gateway.words.identifiers import MerchantId
+from gateway.words.lifecycles import MerchantState
 
 # Calendar days in UTC: days of 24 hours.
 NOTICE_PERIOD: Final = timedelta(days=30)
@@ -43,8 +43,16 @@ class Notice:
             raise ValueError("a widening waits 30 days after notice")
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The version that a merchant is under, and whether the merchant is active."""
+
+    number: int
+    state: MerchantState
+
+
 class PolicyStore(Protocol):
-    """Every version, and the notices of the unit's merchant.
+    """Every version, and where the unit's merchant stands.
 
     Implementations pass tests/contract/policy_store_contract.py.
     """
@@ -67,6 +75,16 @@ class PolicyStore(Protocol):
             StateConflict: Its number is not the next one.
         """
 
+    def standing(self) -> Standing:
+        """Returns where the merchant stands.
+
+        Raises:
+            MerchantNotFound: No such merchant.
+        """
+
+    def come_under(self, number: int) -> None:
+        """Puts the merchant under a version."""
+
     def notice(self, number: int) -> Notice | None:
         """Returns the merchant's notice of a version."""
 
@@ -81,7 +99,7 @@ class PolicyStore(Protocol):
         """
 
 
-class PolicyUnit(AuditUnit, MerchantUnit, Protocol):
+class PolicyUnit(AuditUnit, Protocol):
     """The slice of the unit of work that policy uses."""
 
     @property
