@@ -5,6 +5,7 @@ what is made here.
 """
 
 import secrets
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -15,6 +16,11 @@ from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.merchants.create_merchant import CreateMerchant
+from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.merchant_changes import MerchantChanges
+from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Reached, ignore
@@ -28,8 +34,11 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.policy.policy_time import PolicyTime
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.merchant_servicer import MerchantServicer
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
@@ -37,6 +46,7 @@ from gateway.rpc.server import (
     Service,
     audit_service,
     build_server,
+    merchant_service,
     payment_service,
     vault_service,
 )
@@ -49,6 +59,7 @@ from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
 from gateway.words.clock import Clock
+from gateway.words.identifiers import GATEWAY
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
@@ -76,12 +87,24 @@ class Gateway:
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
-        self._access = CardAccess(hierarchy=self._hierarchy, vault_id=keys.vault_id)
+        self.policy_time = PolicyTime(
+            mark=storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
+            now=clock.now(),
+            monotonic_seconds=time.monotonic(),
+        )
+        self._access = CardAccess(
+            hierarchy=self._hierarchy,
+            policy_time=self.policy_time,
+            vault_id=keys.vault_id,
+        )
         self._sealed_input = SealedInput(
             provider=keys, accept_plain_cards=settings.accept_plain_cards
         )
         self._seal_card = SealCard(
-            provider=keys, hierarchy=self._hierarchy, storage=storage
+            provider=keys,
+            hierarchy=self._hierarchy,
+            storage=storage,
+            policy_time=self.policy_time,
         )
         self._accounts = Accounts(storage=storage, processors=processors)
         deadline = timedelta(seconds=settings.processor_deadline_seconds)
@@ -105,6 +128,7 @@ class Gateway:
         self.services: list[Service] = [
             vault_service(self._vault()),
             payment_service(self._payments()),
+            merchant_service(self._merchants()),
             audit_service(
                 AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
             ),
@@ -152,6 +176,18 @@ class Gateway:
             refund_payment=refund,
             read_payments=ReadPayments(storage=self.storage),
             digests=self._digests,
+        )
+
+    def _merchants(self) -> MerchantServicer:
+        changes = MerchantChanges(storage=self.storage)
+        return MerchantServicer(
+            create_merchant=CreateMerchant(changes=changes, clock=self.clock),
+            read_merchants=ReadMerchants(storage=self.storage, directory=self.storage),
+            update_merchant=UpdateMerchant(changes=changes, clock=self.clock),
+            deactivate_merchant=DeactivateMerchant(changes=changes, clock=self.clock),
+            digests=self._digests,
+            pages=PageTokens(self.keys),
+            vault_id=self.keys.vault_id,
         )
 
     def _create_payment(self) -> CreatePayment:

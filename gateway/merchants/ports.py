@@ -1,11 +1,13 @@
 """Merchants, processor accounts and callers as storage keeps them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.audit.ports import AuditUnit
+from gateway.idempotency.ports import RequestUnit
 from gateway.words.callers import Caller
 from gateway.words.identifiers import MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import MerchantState
@@ -19,9 +21,25 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MerchantSettings:
+    """What answers show of a merchant's cards. Never both: with the BIN and the last
+    four, a fingerprint would confirm a guessed number.
+    """
+
+    show_bin: bool = False
+    show_fingerprint: bool = False
+
+    @property
+    def show_too_much(self) -> bool:
+        """Whether both are on."""
+        return self.show_bin and self.show_fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Merchant:
     """The business whose customers' cards these are.
 
+    ``environment`` never changes: a merchant in test mode never moves real money.
     ``log_generation`` is the ``gN`` of the log's origin; it grows with each restore.
     """
 
@@ -29,6 +47,10 @@ class Merchant:
     state: MerchantState
     policy_version: int
     created_at: datetime
+    display_name: str = ""
+    environment: Environment = Environment.TEST
+    settings: MerchantSettings = field(default_factory=MerchantSettings)
+    deactivated_at: datetime | None = None
     log_generation: int = 1
 
 
@@ -56,6 +78,13 @@ class MerchantStore(Protocol):
     def add(self, merchant: Merchant) -> None:
         """Creates the merchant of this unit."""
 
+    def save(self, merchant: Merchant) -> None:
+        """Replaces what can change: state, display name, settings, policy version.
+
+        Raises:
+            MerchantNotFound: It was never created.
+        """
+
     def accounts(self) -> Sequence[ProcessorAccount]:
         """Returns its processor accounts, oldest first."""
 
@@ -69,6 +98,44 @@ class MerchantUnit(Protocol):
     @property
     def merchants(self) -> MerchantStore:
         """The unit's own merchant."""
+
+
+class PolicyNumbers(Protocol):
+    """The numbers of the policy's versions."""
+
+    def newest_number(self) -> int:
+        """Returns the number of the newest version."""
+
+
+class MerchantRecordsUnit(MerchantUnit, AuditUnit, RequestUnit, Protocol):
+    """The slice of the unit of work that changes a merchant, and leaves a trace."""
+
+    @property
+    def policies(self) -> PolicyNumbers:
+        """The policy's versions."""
+
+
+class MerchantDirectory(Protocol):
+    """Every merchant of the gateway; used in units of the GATEWAY scope."""
+
+    def page(
+        self, *, after: str, limit: int, among: Collection[MerchantId] | None
+    ) -> Sequence[Merchant]:
+        """Returns merchants by id, those after the given one.
+
+        Args:
+            after: The last id of the page before; empty for the first page.
+            limit: How many at most.
+            among: Only these; None for every merchant.
+        """
+
+
+class DirectoryUnit(Protocol):
+    """The slice of the unit of work that holds every merchant."""
+
+    @property
+    def directory(self) -> MerchantDirectory:
+        """Every merchant."""
 
 
 class CallerStore(Protocol):

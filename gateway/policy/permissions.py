@@ -37,6 +37,11 @@ class DataElement(StrEnum):
     BILLING_PHONE = "billing_phone"
 
 
+# Without these a card cannot be kept or used: a policy that leaves one out for a use
+# does not allow the use.
+INDISPENSABLE: Final = frozenset({DataElement.NUMBER, DataElement.EXPIRY})
+
+
 class RecipientClass(StrEnum):
     """Who is handed the data element."""
 
@@ -129,16 +134,16 @@ class Row:
 class Permissions:
     """A policy's table, ready to be asked."""
 
-    __slots__ = ("_days", "_elements", "_hash")
+    __slots__ = ("_elements", "_hash", "days")
 
     def __init__(self, days: Mapping[Permission, int]) -> None:
-        self._days = dict(days)
+        self.days = MappingProxyType(dict(days))
         elements: dict[tuple[Purpose, Verb], set[DataElement]] = {}
         for permission in days:
             key = permission.purpose, permission.verb
             elements.setdefault(key, set()).add(permission.element)
         self._elements = {key: frozenset(kept) for key, kept in elements.items()}
-        self._hash = hash(frozenset(self._days.items()))
+        self._hash = hash(frozenset(self.days.items()))
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Permissions":
@@ -164,7 +169,7 @@ class Permissions:
         """Returns the longest retention that keeping a card for these purposes has."""
         kept = (
             days
-            for permission, days in self._days.items()
+            for permission, days in self.days.items()
             if permission.verb is Verb.TOKENIZE and permission.purpose in purposes
         )
         return max(kept, default=0)
@@ -172,21 +177,21 @@ class Permissions:
     def widenings_over(self, other: "Permissions") -> list[Widening]:
         """Returns what this table allows and the other does not, in order."""
         found = [
-            Widening(permission, days, other._days.get(permission))
-            for permission, days in self._days.items()
-            if days > other._days.get(permission, -1)
+            Widening(permission, days, other.days.get(permission))
+            for permission, days in self.days.items()
+            if days > other.days.get(permission, -1)
         ]
         return sorted(found, key=lambda item: item.permission)
 
     def both(self, other: "Permissions") -> "Permissions":
         """Returns what both tables allow, each for the shorter retention."""
-        common = self._days.keys() & other._days.keys()
+        common = self.days.keys() & other.days.keys()
         return Permissions(
-            {item: min(self._days[item], other._days[item]) for item in common}
+            {item: min(self.days[item], other.days[item]) for item in common}
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Permissions) and self._days == other._days
+        return isinstance(other, Permissions) and self.days == other.days
 
     def __hash__(self) -> int:
         return self._hash

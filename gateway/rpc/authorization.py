@@ -3,7 +3,8 @@
 Invariants:
   * An RPC that has no row here cannot be called; a test gives every RPC a row.
   * One of the named roles is enough. For every row the guard also checks that the
-    caller acts for the request's merchant.
+    caller acts for the request's merchant, save those that name none.
+  * What only ``compliance`` may do, nobody who runs the gateway or charges cards may.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from gateway.words.callers import Role
 _ANY: Final = frozenset(Role)
 _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
+_MERCHANTS: Final = "/bailee.v1.MerchantService/"
+_MAKES_MERCHANTS: Final = frozenset({Role.PLATFORM, Role.OPERATOR})
 _AUDIT: Final = "/bailee.v1.AuditService/"
 _LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 
@@ -33,8 +36,16 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_AUDIT}GetInclusionProof": _LOG_READERS,
         f"{_AUDIT}GetConsistencyProof": _LOG_READERS,
         f"{_PAYMENTS}GetPayment": frozenset({Role.READ, Role.PAY, Role.REFUND}),
+        f"{_MERCHANTS}CreateMerchant": _MAKES_MERCHANTS,
+        f"{_MERCHANTS}GetMerchant": _MAKES_MERCHANTS | {Role.COMPLIANCE, Role.READ},
+        f"{_MERCHANTS}ListMerchants": _MAKES_MERCHANTS | {Role.COMPLIANCE},
+        f"{_MERCHANTS}UpdateMerchant": _MAKES_MERCHANTS,
+        f"{_MERCHANTS}DeactivateMerchant": frozenset({Role.COMPLIANCE}),
     }
 )
+
+# Requests that name no merchant: the servicer shows only what the caller acts for.
+NAME_NO_MERCHANT: Final = frozenset({f"{_MERCHANTS}ListMerchants"})
 
 # Health needs a caller's certificate and no role, and names no merchant.
 OPEN_TO_EVERY_CALLER: Final = frozenset(

@@ -45,7 +45,11 @@ from gateway.errors import (
     RequestMalformed,
     RpcNotFound,
 )
-from gateway.rpc.authorization import OPEN_TO_EVERY_CALLER, ROLES
+from gateway.rpc.authorization import (
+    NAME_NO_MERCHANT,
+    OPEN_TO_EVERY_CALLER,
+    ROLES,
+)
 from gateway.rpc.callers import Authenticator, set_caller
 from gateway.rpc.incidents import report_incident
 from gateway.rpc.status import CODES, show_error
@@ -230,6 +234,7 @@ class GuardedRpc:
         self._rpc = rpc.removeprefix("/")
         self._behaviour = behaviour
         self._roles = roles
+        self._names_merchant = roles is not None and rpc not in NAME_NO_MERCHANT
         # A load balancer asks for health every few seconds.
         self._level = logging.DEBUG if rpc in OPEN_TO_EVERY_CALLER else logging.INFO
         self._parse = handler.request_deserializer if handler else None
@@ -339,7 +344,7 @@ class GuardedRpc:
         except DecodeError:
             # Without its cause, whose text is about the bytes it could not read.
             raise RequestMalformed from None
-        if self._roles is not None:
+        if self._names_merchant:
             self._check_merchant(call, request)
         message: Message = request
         return message

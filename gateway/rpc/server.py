@@ -15,6 +15,8 @@ import grpc.aio
 from bailee.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,
+    merchant_service_pb2,
+    merchant_service_pb2_grpc,
     payment_service_pb2,
     payment_service_pb2_grpc,
     vault_service_pb2,
@@ -27,6 +29,7 @@ from gateway.errors import LimitExceeded
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
+from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.unbreakable_server import unbreakable_server
 from gateway.rpc.vault_servicer import VaultServicer
@@ -140,6 +143,15 @@ def payment_service(servicer: PaymentServicer) -> Service:
     return _service(
         payment_service_pb2.DESCRIPTOR,
         payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
+        servicer,
+    )
+
+
+def merchant_service(servicer: MerchantServicer) -> Service:
+    """Returns bailee.v1.MerchantService."""
+    return _service(
+        merchant_service_pb2.DESCRIPTOR,
+        merchant_service_pb2_grpc.add_MerchantServiceServicer_to_server,
         servicer,
     )
 

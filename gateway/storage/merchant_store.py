@@ -2,16 +2,18 @@
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
 from gateway.errors import InvariantBroken, MerchantNotFound, StateConflict
-from gateway.merchants.ports import Merchant, ProcessorAccount
+from gateway.merchants.ports import Merchant, MerchantSettings, ProcessorAccount
 from gateway.storage.codes import (
     ENVIRONMENTS,
     MERCHANT_STATES,
+    read_optional_time,
     read_time,
+    store_optional_time,
     store_time,
 )
 from gateway.storage.log_rows import Scope
@@ -25,17 +27,37 @@ _SELECT_SCOPE: Final = sql(
     )
 )
 _INSERT_SCOPE: Final = insert_into(scopes)
+MERCHANT_COLUMNS: Final = (
+    scopes.c.merchant,
+    merchants.c.state,
+    merchants.c.policy_version,
+    merchants.c.created_at,
+    merchants.c.display_name,
+    merchants.c.environment,
+    merchants.c.show_bin,
+    merchants.c.show_fingerprint,
+    merchants.c.deactivated_at,
+    scopes.c.log_generation,
+)
 _SELECT_MERCHANT: Final = sql(
-    select(
-        merchants.c.state,
-        merchants.c.policy_version,
-        merchants.c.created_at,
-        scopes.c.log_generation,
-    )
+    select(*MERCHANT_COLUMNS)
     .join(scopes, scopes.c.scope == merchants.c.scope)
     .where(merchants.c.scope == bindparam("scope"))
 )
 _INSERT_MERCHANT: Final = insert_into(merchants)
+_CHANGEABLE: Final = (
+    merchants.c.state,
+    merchants.c.policy_version,
+    merchants.c.display_name,
+    merchants.c.show_bin,
+    merchants.c.show_fingerprint,
+    merchants.c.deactivated_at,
+)
+_UPDATE_MERCHANT: Final = sql(
+    update(merchants)
+    .where(merchants.c.scope == bindparam("scope"))
+    .values({column: bindparam(column.name) for column in _CHANGEABLE})
+)
 _SELECT_ACCOUNTS: Final = sql(
     select(
         processor_accounts.c.name,
@@ -70,14 +92,7 @@ class SqliteMerchantStore:
         ).fetchone()
         if row is None:
             raise MerchantNotFound
-        state, policy_version, created_at, log_generation = row
-        return Merchant(
-            merchant_id=self._scope.merchant,
-            state=MERCHANT_STATES.word(state),
-            policy_version=policy_version,
-            created_at=read_time(created_at),
-            log_generation=log_generation,
-        )
+        return read_merchant(row)
 
     def add(self, merchant: Merchant) -> None:
         """See MerchantStore.add.
@@ -99,12 +114,24 @@ class SqliteMerchantStore:
         self._connection.execute(
             _INSERT_MERCHANT,
             {
+                **_changeable(merchant),
                 "scope": scope.row,
-                "state": MERCHANT_STATES.code(merchant.state),
-                "policy_version": merchant.policy_version,
                 "created_at": store_time(merchant.created_at),
+                "environment": ENVIRONMENTS.code(merchant.environment),
             },
         )
+
+    def save(self, merchant: Merchant) -> None:
+        """See MerchantStore.save.
+
+        Raises:
+            InvariantBroken: Not the merchant of this unit.
+        """
+        if merchant.merchant_id != self._scope.merchant:
+            raise InvariantBroken
+        values = {**_changeable(merchant), "scope": self._scope.row}
+        if self._connection.execute(_UPDATE_MERCHANT, values).rowcount != 1:
+            raise MerchantNotFound
 
     def accounts(self) -> Sequence[ProcessorAccount]:
         """See MerchantStore.accounts."""
@@ -139,3 +166,29 @@ class SqliteMerchantStore:
                 "created_at": store_time(account.created_at),
             },
         )
+
+
+def read_merchant(row: Sequence[Any]) -> Merchant:
+    """Returns the merchant of a row of MERCHANT_COLUMNS."""
+    return Merchant(
+        merchant_id=MerchantId(row[0]),
+        state=MERCHANT_STATES.word(row[1]),
+        policy_version=row[2],
+        created_at=read_time(row[3]),
+        display_name=row[4],
+        environment=ENVIRONMENTS.word(row[5]),
+        settings=MerchantSettings(show_bin=bool(row[6]), show_fingerprint=bool(row[7])),
+        deactivated_at=read_optional_time(row[8]),
+        log_generation=row[9],
+    )
+
+
+def _changeable(merchant: Merchant) -> dict[str, object]:
+    return {
+        "state": MERCHANT_STATES.code(merchant.state),
+        "policy_version": merchant.policy_version,
+        "display_name": merchant.display_name,
+        "show_bin": int(merchant.settings.show_bin),
+        "show_fingerprint": int(merchant.settings.show_fingerprint),
+        "deactivated_at": store_optional_time(merchant.deactivated_at),
+    }

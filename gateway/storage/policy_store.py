@@ -87,7 +87,6 @@ _WITHOUT_NOTICE: Final = sql(
     .where(merchants.c.policy_version < bindparam("number"))
     .where(policy_notices.c.number.is_(None))
     .order_by(scopes.c.scope)
-    .limit(bindparam("limit"))
 )
 _SELECT_MARK: Final = sql(select(policy_clock.c.mark))
 _INSERT_MARK: Final = insert_into(policy_clock)
@@ -202,7 +201,7 @@ def find_without_notice(
     connection: sqlite3.Connection, number: int, limit: int
 ) -> Sequence[MerchantId]:
     """See MerchantsToNotify.merchants_without_notice."""
-    rows = connection.execute(_WITHOUT_NOTICE, {"number": number, "limit": limit})
+    rows = connection.execute(_WITHOUT_NOTICE, {"number": number}).fetchmany(limit)
     return [MerchantId(merchant) for (merchant,) in rows]
 
 

@@ -76,6 +76,13 @@ merchants: Final = _table(
     _integer("state"),
     _integer("policy_version"),
     _integer("created_at"),
+    _text("display_name"),
+    _integer("environment"),
+    _integer("show_bin"),
+    _integer("show_fingerprint"),
+    _integer("deactivated_at", optional=True),
+    # Given the BIN and the last four, a fingerprint confirms a guessed number.
+    CheckConstraint("NOT (show_bin AND show_fingerprint)", name="merchant_shows_one"),
 )
 
 processor_accounts: Final = _table(
@@ -93,7 +100,7 @@ processor_accounts: Final = _table(
 # Policy versions after the one that ships; never changed, never removed.
 policies: Final = _table(
     "policies",
-    _number("number"),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     _blob("document"),
     _blob("sha256"),
     _integer("published_at"),
@@ -112,7 +119,7 @@ policy_notices: Final = _table(
     PrimaryKeyConstraint("scope", "number"),
     CheckConstraint(
         "widens = 0 OR effective_at >= dispatched_at + 2592000000000 "
-        "OR effective_at >= posted_at + 2592000000000",
+        "OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)",
         name="a_widening_waits_30_days",
     ),
     rowid=False,

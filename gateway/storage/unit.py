@@ -8,6 +8,7 @@ from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
+from gateway.storage.merchant_directory_store import SqliteMerchantDirectory
 from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.policy_store import SqliteHighWaterStore, SqlitePolicyStore
@@ -66,3 +67,8 @@ class SqliteUnit:
     def high_water(self) -> SqliteHighWaterStore:
         """Policy's high-water mark; in units of the GATEWAY scope only."""
         return SqliteHighWaterStore(self._connection)
+
+    @cached_property
+    def directory(self) -> SqliteMerchantDirectory:
+        """Every merchant; in units of the GATEWAY scope only."""
+        return SqliteMerchantDirectory(self._connection, self._scope)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import roles_page
+
 ROOT = Path(__file__).parents[2]
 PATHS = re.compile(r"`((?:gateway|tests|clients|proto|docs)/[\w./-]+)`")
 
@@ -24,6 +26,14 @@ def test_readme_links_lead_somewhere():
     links = re.findall(r"\]\(([^)#]+)\)", text)
 
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_table_of_roles_is_the_one_in_force():
+    text = (ROOT / "docs/roles.md").read_text("utf-8")
+
+    assert text == roles_page.page(), (
+        "run: .venv/bin/python -m tests.architecture.roles_page > docs/roles.md"
+    )
 
 
 class TestDecisions:

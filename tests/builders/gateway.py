@@ -12,6 +12,7 @@ from bailee import Bundle
 from bailee.sealing import Sealer
 from bailee.v1 import (
     audit_service_pb2_grpc,
+    merchant_service_pb2_grpc,
     payment_service_pb2_grpc,
     vault_service_pb2,
     vault_service_pb2_grpc,
@@ -58,6 +59,8 @@ class Running:
     sealer: Sealer
     vault: vault_service_pb2_grpc.VaultServiceStub = None
     payments: payment_service_pb2_grpc.PaymentServiceStub = None
+    merchants: merchant_service_pb2_grpc.MerchantServiceStub = None
+    who: FixedCaller = None
     audit: audit_service_pb2_grpc.AuditServiceStub = None
     channel: grpc.aio.Channel = None
     port: int = 0
@@ -114,13 +117,15 @@ async def build(folder, *, clock=None, file=None, **settings):
 async def running(folder, *, caller=EVERYTHING, **arguments):
     """Serves a gateway on a plaintext loopback port, to this caller."""
     made = await build(folder, **arguments)
-    server = made.gateway.server(FixedCaller(caller))
+    made.who = FixedCaller(caller)
+    server = made.gateway.server(made.who)
     made.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{made.port}") as channel:
         made.channel = channel
         made.vault = vault_service_pb2_grpc.VaultServiceStub(channel)
         made.payments = payment_service_pb2_grpc.PaymentServiceStub(channel)
+        made.merchants = merchant_service_pb2_grpc.MerchantServiceStub(channel)
         made.audit = audit_service_pb2_grpc.AuditServiceStub(channel)
         yield made
     await server.stop(None)

@@ -13,7 +13,12 @@ from gateway.errors import (
     PaymentNotFound,
     StateConflict,
 )
-from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
+from gateway.merchants.ports import (
+    Environment,
+    Merchant,
+    MerchantSettings,
+    ProcessorAccount,
+)
 from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.policy.mandate import Mandate
@@ -100,11 +105,76 @@ class MerchantsContract:
             state=state,
             policy_version=4,
             created_at=MOMENT,
+            display_name="New & Co",
+            environment=Environment.LIVE,
+            settings=MerchantSettings(show_fingerprint=True),
+            deactivated_at=LATER,
             log_generation=2,
         )
         await storage.commit(NEW, lambda unit: unit.merchants.add(merchant))
 
         assert await storage.read(NEW, lambda unit: unit.merchants.get()) == merchant
+
+    async def test_replaces_what_can_change(self, storage):
+        known = await storage.read(SHOP, lambda unit: unit.merchants.get())
+        changed = replace(
+            known,
+            state=MerchantState.DEACTIVATED,
+            policy_version=7,
+            display_name="Shop",
+            settings=MerchantSettings(show_bin=True),
+            deactivated_at=LATER,
+        )
+        await storage.commit(SHOP, lambda unit: unit.merchants.save(changed))
+
+        assert await storage.read(SHOP, lambda unit: unit.merchants.get()) == changed
+        other = await storage.read(OTHER, lambda unit: unit.merchants.get())
+        assert other.state is MerchantState.ACTIVE
+
+    async def test_replaces_no_merchant_that_is_anothers_or_none(self, storage):
+        known = await storage.read(SHOP, lambda unit: unit.merchants.get())
+
+        with pytest.raises(InvariantBroken):
+            await storage.commit(OTHER, lambda unit: unit.merchants.save(known))
+        absent = replace(known, merchant_id=NEW)
+        with pytest.raises(MerchantNotFound):
+            await storage.commit(NEW, lambda unit: unit.merchants.save(absent))
+
+    async def test_never_shows_bins_beside_fingerprints(self, storage):
+        """A constraint of the database, whatever the code above it forgets."""
+        known = await storage.read(SHOP, lambda unit: unit.merchants.get())
+        both = MerchantSettings(show_bin=True, show_fingerprint=True)
+
+        with pytest.raises(InvariantBroken):
+            await storage.commit(
+                SHOP, lambda unit: unit.merchants.save(replace(known, settings=both))
+            )
+
+    async def test_pages_through_every_merchant(self, storage):
+        def page(after, limit, among=None):
+            return storage.read(
+                GATEWAY,
+                lambda unit: [
+                    merchant.merchant_id
+                    for merchant in unit.directory.page(
+                        after=after, limit=limit, among=among
+                    )
+                ],
+            )
+
+        assert await page("", 9) == [OTHER, SHOP]
+        assert await page("", 1) == [OTHER]
+        assert await page(OTHER, 9) == [SHOP]
+        assert await page(SHOP, 9) == []
+        assert await page("", 9, {SHOP, NEW}) == [SHOP]
+        assert await page("", 1, {SHOP, OTHER}) == [OTHER]
+        assert await page(SHOP, 9, {SHOP, OTHER}) == []
+
+    async def test_pages_for_nobody_but_the_gateway(self, storage):
+        with pytest.raises(InvariantBroken):
+            await storage.read(
+                SHOP, lambda unit: unit.directory.page(after="", limit=9, among=None)
+            )
 
     @pytest.mark.parametrize("name", [NEW, GATEWAY])
     async def test_knows_no_merchant_that_was_not_added(self, storage, name):

@@ -159,7 +159,7 @@ def drive(client, seen, bank):
             request_id=new_request_id(),
             card=card_pb2.CardInput(plain=plain),
         )
-        seen.call(client._call, client._vault.TokenizeCard, request, "")
+        seen.call(client._call, client._connection.vault.TokenizeCard, request)
     read_log(client, seen)
     send_garbage(client, seen)
     seen.call(client.delete_card_token, token)
@@ -167,7 +167,7 @@ def drive(client, seen, bank):
 
 def read_log(client, seen):
     """Every RPC of AuditService."""
-    log = audit_service_pb2_grpc.AuditServiceStub(client._channel)
+    log = audit_service_pb2_grpc.AuditServiceStub(client._connection.channel)
     merchant = client.merchant
     for rpc, request in (
         (log.GetCheckpoint, audit_pb2.GetCheckpointRequest(merchant=merchant)),
@@ -178,13 +178,13 @@ def read_log(client, seen):
             audit_pb2.GetConsistencyProofRequest(merchant=merchant, old_size=1),
         ),
     ):
-        assert seen.call(client._call, rpc, request, "") is not None
+        assert seen.call(client._call, rpc, request) is not None
 
 
 def send_garbage(client, seen):
     """Bytes that are no message and hold a card number."""
     for rpc in ("VaultService/TokenizeCard", "PaymentService/CreatePayment"):
-        call = client._channel.unary_unary(f"/bailee.v1.{rpc}")
+        call = client._connection.channel.unary_unary(f"/bailee.v1.{rpc}")
         with pytest.raises(grpc.RpcError) as caught:
             call(b"\xff\xff" + MALFORMED.encode() + SECURITY_CODE.encode(), timeout=5)
         seen.texts.append(str(caught.value))

@@ -36,6 +36,8 @@ WITHOUT_SCOPE = {
     "caller_store._PUT_CALLER": "the store refuses units of merchants",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
+    "merchant_directory_store._PAGE": "the store refuses units of merchants",
+    "merchant_directory_store._ONE": "the store refuses units of merchants",
     "merchant_store._SELECT_SCOPE": "finds the scope by the merchant's name",
     "merchant_store._INSERT_SCOPE": "makes the scope",
     "payment_store._UNSETTLED": "the resolver works for every merchant",

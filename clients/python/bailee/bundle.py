@@ -43,10 +43,20 @@ class Bundle:
 
         Raises:
             FileNotFoundError: A file of the bundle is missing.
-            ValueError: bundle.json is not of a version this client knows.
+            ValueError: bundle.json is not JSON, or not of a version this client knows.
         """
         folder = Path(path)
-        facts: dict[str, Any] = json.loads((folder / "bundle.json").read_text("utf-8"))
+        try:
+            text = (folder / "bundle.json").read_text("utf-8")
+            facts: dict[str, Any] = json.loads(text)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{folder} holds no bundle.json; a gateway's bundles are in bundles/"
+            ) from error
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{folder / 'bundle.json'} is not JSON: {error}"
+            ) from error
         if facts.get("version") != _FORMAT_VERSION:
             raise ValueError(
                 f"{folder / 'bundle.json'}: this client reads version "

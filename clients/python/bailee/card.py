@@ -29,6 +29,13 @@ class Card:
     security_code: str = ""
     billing: Billing | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses types that the gateway could not read once they are sealed."""
+        kinds = {"number": str, "expiry_month": int, "expiry_year": int}
+        for name, kind in (kinds | {"security_code": str}).items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"Card.{name} is of type {kind.__name__}")
+
     def __repr__(self) -> str:
         return "Card(****)"
 

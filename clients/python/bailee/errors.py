@@ -12,6 +12,14 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 _STATUS_TRAILER: Final = "grpc-status-details-bin"
+_UNREACHABLE: Final = {
+    grpc.StatusCode.UNAVAILABLE: (
+        "no gateway answered, or a certificate was refused; bailee doctor tells which"
+    ),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (
+        "no answer before the deadline; the same request_id asks what became of it"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,9 @@ PaymentNotFound = _reason("PAYMENT_NOT_FOUND", "No such payment.")
 ProcessorAccountNotFound = _reason(
     "PROCESSOR_ACCOUNT_NOT_FOUND", "Name one of the merchant's processor accounts."
 )
+PolicyVersionNotFound = _reason(
+    "POLICY_VERSION_NOT_FOUND", "No such version, or its text is another."
+)
 RpcNotFound = _reason("RPC_NOT_FOUND", "The gateway is older than this client.")
 RequestIdReused = _reason("REQUEST_ID_REUSED", "Used with a different request.")
 RequestInProgress = _reason("REQUEST_IN_PROGRESS", "The first call still runs.")
@@ -119,11 +130,8 @@ def _from_status(
     status: status_pb2.Status | None, code: grpc.StatusCode, text: str
 ) -> BaileeError:
     if status is None:
-        unreachable = code in (
-            grpc.StatusCode.UNAVAILABLE,
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-        )
-        return (GatewayUnreachable if unreachable else BaileeError)(text)
+        why = _UNREACHABLE.get(code)
+        return GatewayUnreachable(f"{why} ({text})") if why else BaileeError(text)
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     bad = error_details_pb2.BadRequest()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bailee._async.connection import AsyncCalls
 from bailee.card import Card
-from bailee.requests import new_request_id, read_purpose
+from bailee.requests import new_request_id, read_purposes
 from bailee.v1 import card_pb2, purpose_pb2, vault_service_pb2
 
 
@@ -45,7 +45,7 @@ class AsyncCardCalls(AsyncCalls):
             ),
             customer_reference=customer_reference,
             mandate=purpose_pb2.Mandate(
-                purposes=[read_purpose(text) for text in purposes],
+                purposes=read_purposes(purposes),
                 agreement_reference=agreement_reference,
             ),
         )

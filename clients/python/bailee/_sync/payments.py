@@ -4,8 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from bailee._sync.connection import Calls
 from bailee.card import Card
-from bailee.requests import new_request_id, optional_money, read_purpose
-from bailee.v1 import money_pb2, payment_service_pb2
+from bailee.requests import (
+    money,
+    new_request_id,
+    optional_money,
+    read_purpose,
+    read_purposes,
+    require_one_card,
+)
+from bailee.v1 import payment_service_pb2
 
 
 class PaymentCalls(Calls):
@@ -57,7 +64,21 @@ class PaymentCalls(Calls):
             purposes: With a new card: what the cardholder agreed to.
             agreement_reference: With a new card: your name for that agreement.
             request_id: A UUID4; made here if absent.
+
+        Raises:
+            ValueError: Both ``card_token`` and ``card``, neither, a stored card with a
+                new card's arguments, or a purpose that does not exist.
+            TypeError: An amount that is not an int, or purposes that are one text.
         """
+        require_one_card(
+            card=card,
+            card_token=card_token,
+            of_a_new_card={
+                "customer_reference": customer_reference,
+                "purposes": purposes,
+                "agreement_reference": agreement_reference,
+            },
+        )
         request_id = request_id or new_request_id()
         method = (
             payment_service_pb2.CAPTURE_METHOD_AUTOMATIC
@@ -67,7 +88,7 @@ class PaymentCalls(Calls):
         request = payment_service_pb2.CreatePaymentRequest(
             merchant=self.merchant,
             request_id=request_id,
-            amount=money_pb2.Money(minor_units=amount, currency=currency),
+            amount=money(amount, currency),
             purpose=read_purpose(purpose),
             charge_once_key=charge_once_key,
             capture_method=method,
@@ -83,7 +104,7 @@ class PaymentCalls(Calls):
             request.card.sealed.CopyFrom(sealed)
             request.customer_reference = customer_reference
             request.mandate.agreement_reference = agreement_reference
-            request.mandate.purposes.extend(read_purpose(text) for text in purposes)
+            request.mandate.purposes.extend(read_purposes(purposes))
         else:
             request.card_token = card_token
         if security_code:
