@@ -27,6 +27,7 @@ from gateway.payments.boundaries import Reached, ignore
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
 from gateway.payments.create_payment import CreatePayment
+from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
 from gateway.payments.processor_steps import ProcessorSteps
@@ -175,7 +176,9 @@ class Gateway:
             cancel_payment=cancel,
             refund_payment=refund,
             read_payments=ReadPayments(storage=self.storage),
+            list_payments=ListPayments(storage=self.storage),
             digests=self._digests,
+            page_tokens=PageTokens(self.keys),
         )
 
     def _merchants(self) -> MerchantServicer:

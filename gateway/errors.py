@@ -27,6 +27,7 @@ class Reason(StrEnum):
     MERCHANT_NOT_FOUND = "MERCHANT_NOT_FOUND"
     CARD_TOKEN_NOT_FOUND = "CARD_TOKEN_NOT_FOUND"  # noqa: S105 - a reason, not a secret
     PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
+    REFUND_NOT_FOUND = "REFUND_NOT_FOUND"
     PROCESSOR_ACCOUNT_NOT_FOUND = "PROCESSOR_ACCOUNT_NOT_FOUND"
     POLICY_VERSION_NOT_FOUND = "POLICY_VERSION_NOT_FOUND"
     RPC_NOT_FOUND = "RPC_NOT_FOUND"
@@ -165,6 +166,13 @@ class PaymentNotFound(GatewayError):
     message = "no such payment"
 
 
+class RefundNotFound(GatewayError):
+    """No such refund for this merchant."""
+
+    reason = Reason.REFUND_NOT_FOUND
+    message = "no such refund"
+
+
 class ProcessorAccountNotFound(GatewayError):
     """The merchant has no such processor account, or several and none was named."""
 
@@ -211,7 +219,7 @@ class StateConflict(GatewayError):
     """The resource's state does not allow this."""
 
     reason = Reason.STATE_CONFLICT
-    message = "the state does not allow this"
+    message = "the state, or what is left of the amount, does not allow this"
 
 
 class LimitExceeded(GatewayError):

@@ -7,7 +7,7 @@ Invariants:
   * Integers stay within 2^53 - 1 (RFC 8785 section 3.2.2.3).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -106,9 +106,9 @@ class Entry:
     card_opened: bool | None = None
     outcome: str | None = None
     card: CardTokenName | None = None
-    card_salt: bytes | None = None
+    card_salt: bytes | None = field(default=None, repr=False)
     processor_object: str | None = None
-    object_salt: bytes | None = None
+    object_salt: bytes | None = field(default=None, repr=False)
     previous: PreviousLog | None = None
     subject: str | None = None
     count: int | None = None

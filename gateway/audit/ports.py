@@ -1,7 +1,7 @@
 """What the log needs from storage and keys."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.audit.entry import Entry
@@ -13,8 +13,8 @@ class Receipt:
 
     entry: bytes
     proof: str
-    card_salt: bytes | None
-    object_salt: bytes | None
+    card_salt: bytes | None = field(repr=False)
+    object_salt: bytes | None = field(repr=False)
 
 
 class Appended(Protocol):

@@ -73,7 +73,8 @@ class KeyProvider(Protocol):
     def mac_key(self, label: str) -> bytes:
         """Derives a 32-byte key for a label (HKDF-SHA256 from a root of its own).
 
-        Labels in use: ``fingerprint/<merchant>``, ``request/<merchant>``.
+        Labels in use: ``fingerprint/<merchant>``, ``request/<merchant>``,
+        ``page-token``.
         """
 
 

@@ -17,6 +17,8 @@ class Boundary(StrEnum):
     CARD_STORED = "after the processor stored the card"
     REFERENCE_COMMITTED = "after the reference committed"
     CHARGING = "before the charge is sent"
+    DECLINED = "after a decline that could still be confirmed"
+    RELEASED = "after the processor gave up what it had declined"
     CHARGED = "after the charge was answered"
     OUTCOME_COMMITTED = "after the outcome committed"
     MOVE_SUBMITTED = "after a capture, cancel or refund committed"

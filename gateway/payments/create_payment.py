@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.audit.ports import Receipt
+from gateway.cards.brands import brand_named
 from gateway.cards.security_code import SecurityCode
 from gateway.errors import (
     AlreadyCharged,
@@ -220,6 +221,7 @@ class CreatePayment:
             if not isinstance(intent, Intent):
                 unit.payments.free_charge_once(key, payment.name)
                 return intent
+            _check_security_code(opened, intent)
             # With a security code the card opens, although there is a reference: the
             # code can only go into a new payment method (I4).
             by_reference = intent.reference is not None and not opened.security_code
@@ -342,6 +344,17 @@ def _token_of(command: CreatePaymentCommand, opened: _Opened) -> CardTokenName:
     if opened.prepared is None:
         raise InvariantBroken
     return opened.prepared.stored.token
+
+
+def _check_security_code(opened: _Opened, intent: Intent) -> None:
+    """Checks a code against the card it is for; only the unit knows a stored card.
+
+    Raises:
+        CardInvalid: Of another length than the card's brand uses.
+    """
+    if opened.security_code is not None:
+        brand = brand_named(intent.card.brand)
+        brand.check_security_code(opened.security_code, field="security_code")
 
 
 def _denied(rule: str, purpose: Purpose) -> PolicyDenied:

@@ -5,6 +5,13 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.payments.payment import Move, Payment
+from gateway.payments.payment_lists import (
+    Page,
+    PaymentFilter,
+    PaymentPage,
+    RefundFilter,
+    RefundPage,
+)
 from gateway.vault.ports import VaultUnit
 from gateway.words.identifiers import (
     MerchantId,
@@ -54,6 +61,15 @@ class PaymentStore(Protocol):
 
     def save_move(self, move: Move) -> None:
         """Replaces the stored move of the same name."""
+
+    def list_payments(self, wanted: PaymentFilter, page: Page) -> PaymentPage:
+        """Returns payments that fit every filter, newest first.
+
+        A position is the store's own; it comes from an earlier page of this merchant.
+        """
+
+    def list_refunds(self, wanted: RefundFilter, page: Page) -> RefundPage:
+        """Returns refunds that fit every filter, newest first, as list_payments."""
 
     def find_customer(
         self, account_id: ProcessorAccountId, customer_reference: str

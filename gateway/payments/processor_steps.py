@@ -6,6 +6,7 @@ Invariants:
   * A step commits only under its worker's own lease (leases.py), so nobody sends a
     charge that the resolver has given up.
   * The security code goes into ``store_card`` only (I4).
+  * A card that was erased meanwhile is not handed on, and gets no reference (I10).
   * Before the charge is sent nothing can have moved: whatever fails then is FAILED.
 """
 
@@ -18,7 +19,12 @@ from typing import Final
 
 from gateway.audit.ports import Appended
 from gateway.cards.security_code import SecurityCode
-from gateway.errors import GatewayError, InvariantBroken, ProcessorUnavailable
+from gateway.errors import (
+    CardTokenNotFound,
+    GatewayError,
+    InvariantBroken,
+    ProcessorUnavailable,
+)
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import Boundary, Reached
@@ -41,6 +47,7 @@ from gateway.unit_of_work import Storage
 from gateway.vault.card_access import CardAccess, Intent
 from gateway.vault.ports import StoredCard
 from gateway.words.clock import Clock
+from gateway.words.lifecycles import CardState
 from gateway.words.purposes import MERCHANT_INITIATED
 
 _log: Final = logging.getLogger(__name__)
@@ -177,6 +184,7 @@ class ProcessorSteps:
 
         Until the processor confirmed that, the payment stays UNKNOWN and holds its key.
         """
+        self._reached(Boundary.DECLINED)
         call = self._asking.call(account, payment, f"{payment.name}-release")
         still_open = Unknown(outcome.processor_object)
         try:
@@ -185,6 +193,7 @@ class ProcessorSteps:
             )
         except (ProcessorOutcomeUnknown, ProcessorUnavailable, ProcessorRefused):
             return still_open
+        self._reached(Boundary.RELEASED)
         return outcome if released.state is MoveState.SUCCEEDED else still_open
 
     async def _reference(self, run: _Run) -> CredentialReference:
@@ -259,6 +268,7 @@ class ProcessorSteps:
         made: str = known
 
         def keep(unit: PaymentUnit, stored: Payment) -> Payment:
+            _refuse_erased(unit, stored)
             # The first one stays: the resolver searches by it.
             customer = unit.payments.find_customer(account_id, whose)
             if customer is None:
@@ -304,6 +314,17 @@ class ProcessorSteps:
         if changed is None:
             raise TakenOver
         run.charge = replace(charge, payment=changed)
+
+
+def _refuse_erased(unit: PaymentUnit, payment: Payment) -> None:
+    """Raises if the card was erased since it was opened: it goes no further (I10).
+
+    Raises:
+        CardTokenNotFound: It was.
+    """
+    card = unit.cards.lock(payment.card)
+    if card is None or card.state is CardState.ERASED:
+        raise CardTokenNotFound
 
 
 def customer_key(card: StoredCard) -> str:

@@ -1,14 +1,19 @@
-"""GetPayment: a payment by any name it has, so that none is ever lost."""
+"""GetPayment and GetRefund: what was paid, by any name it has, so that none is lost."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import PaymentNotFound
-from gateway.payments.payment import Move, Payment
+from gateway.errors import PaymentNotFound, RefundNotFound
+from gateway.payments.payment import Move, MoveKind, Payment
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.record_outcome import CREATE_RPC
 from gateway.unit_of_work import Storage
-from gateway.words.identifiers import MerchantId, PaymentName, RequestId
+from gateway.words.identifiers import (
+    MerchantId,
+    PaymentName,
+    RefundName,
+    RequestId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,19 @@ class ReadPayments:
             merchant,
             lambda unit: unit.payments.find_by_processor_object(processor_object),
         )
+
+    async def refund(self, merchant: MerchantId, name: RefundName) -> Move:
+        """Finds a refund by the gateway's name.
+
+        Raises:
+            RefundNotFound: No such refund for this merchant.
+        """
+        found = await self._storage.read(
+            merchant, lambda unit: unit.payments.find_move(name)
+        )
+        if found is None or found.kind is not MoveKind.REFUND:
+            raise RefundNotFound
+        return found
 
     async def _find(
         self, merchant: MerchantId, find: Callable[[PaymentUnit], Payment | None]

@@ -16,6 +16,7 @@ from gateway.words.callers import Role
 _ANY: Final = frozenset(Role)
 _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
+_READS_PAYMENTS: Final = frozenset({Role.READ, Role.PAY, Role.REFUND})
 _MERCHANTS: Final = "/bailee.v1.MerchantService/"
 _MAKES_MERCHANTS: Final = frozenset({Role.PLATFORM, Role.OPERATOR})
 _AUDIT: Final = "/bailee.v1.AuditService/"
@@ -31,11 +32,14 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_PAYMENTS}CapturePayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CancelPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}RefundPayment": frozenset({Role.REFUND}),
+        f"{_PAYMENTS}GetPayment": _READS_PAYMENTS,
+        f"{_PAYMENTS}ListPayments": _READS_PAYMENTS,
+        f"{_PAYMENTS}GetRefund": _READS_PAYMENTS,
+        f"{_PAYMENTS}ListRefunds": _READS_PAYMENTS,
         f"{_AUDIT}GetCheckpoint": _LOG_READERS,
         f"{_AUDIT}ListEntries": _LOG_READERS,
         f"{_AUDIT}GetInclusionProof": _LOG_READERS,
         f"{_AUDIT}GetConsistencyProof": _LOG_READERS,
-        f"{_PAYMENTS}GetPayment": frozenset({Role.READ, Role.PAY, Role.REFUND}),
         f"{_MERCHANTS}CreateMerchant": _MAKES_MERCHANTS,
         f"{_MERCHANTS}GetMerchant": _MAKES_MERCHANTS | {Role.COMPLIANCE, Role.READ},
         f"{_MERCHANTS}ListMerchants": _MAKES_MERCHANTS | {Role.COMPLIANCE},

@@ -7,10 +7,14 @@ from bailee.v1 import payment_service_pb2_grpc
 
 from gateway.errors import RequestInvalid
 from gateway.payments.create_payment import CreatePayment
+from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover
+from gateway.payments.payment_lists import Page
 from gateway.payments.read_payments import PaymentView, ReadPayments
+from gateway.rpc import payment_list_messages as lists
 from gateway.rpc import payment_messages as messages
 from gateway.rpc.callers import caller_of_call
+from gateway.rpc.paging import PageTokens, read_page_size
 from gateway.rpc.request_digests import RequestDigests
 from gateway.words.identifiers import read_merchant_id, read_request_id
 
@@ -18,7 +22,7 @@ from gateway.words.identifiers import read_merchant_id, read_request_id
 class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
     """See proto/bailee/v1/payment_service.proto."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it uses, by keyword
         self,
         *,
         create_payment: CreatePayment,
@@ -26,14 +30,18 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         cancel_payment: Mover,
         refund_payment: Mover,
         read_payments: ReadPayments,
+        list_payments: ListPayments,
         digests: RequestDigests,
+        page_tokens: PageTokens,
     ) -> None:
         self._create_payment = create_payment
         self._capture_payment = capture_payment
         self._cancel_payment = cancel_payment
         self._refund_payment = refund_payment
         self._read_payments = read_payments
+        self._list_payments = list_payments
         self._digests = digests
+        self._page_tokens = page_tokens
 
     async def CreatePayment(  # noqa: N802 - the name is gRPC's
         self,
@@ -94,6 +102,60 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
     ) -> pb.GetPaymentResponse:
         """Finds a payment by any name it has."""
         return messages.show_view(await self._find(request))
+
+    async def ListPayments(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.ListPaymentsRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.ListPaymentsResponse:
+        """Returns a page of payments."""
+        found = await self._list_payments.payments(
+            read_merchant_id(request.merchant),
+            lists.read_payment_filter(request),
+            self._page("ListPayments", request),
+        )
+        return pb.ListPaymentsResponse(
+            payments=[messages.show_payment(payment) for payment in found.payments],
+            next_page_token=self._page_tokens.show(
+                "ListPayments", request, found.position
+            ),
+        )
+
+    async def GetRefund(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.GetRefundRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.GetRefundResponse:
+        """Returns one refund."""
+        merchant = read_merchant_id(request.merchant)
+        name = lists.read_refund_name(request.refund)
+        return lists.show_found_refund(await self._read_payments.refund(merchant, name))
+
+    async def ListRefunds(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.ListRefundsRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.ListRefundsResponse:
+        """Returns a page of refunds."""
+        found = await self._list_payments.refunds(
+            read_merchant_id(request.merchant),
+            lists.read_refund_filter(request),
+            self._page("ListRefunds", request),
+        )
+        return pb.ListRefundsResponse(
+            refunds=[messages.show_refund(refund) for refund in found.refunds],
+            next_page_token=self._page_tokens.show(
+                "ListRefunds", request, found.position
+            ),
+        )
+
+    def _page(
+        self, rpc: str, request: pb.ListPaymentsRequest | pb.ListRefundsRequest
+    ) -> Page:
+        return Page(
+            size=read_page_size(request.page_size),
+            after=self._page_tokens.read(rpc, request),
+        )
 
     async def _find(self, request: pb.GetPaymentRequest) -> PaymentView:
         merchant = read_merchant_id(request.merchant)

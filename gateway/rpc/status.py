@@ -34,6 +34,7 @@ CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
         Reason.MERCHANT_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.CARD_TOKEN_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.PAYMENT_NOT_FOUND: StatusCode.NOT_FOUND,
+        Reason.REFUND_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.PROCESSOR_ACCOUNT_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.POLICY_VERSION_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.RPC_NOT_FOUND: StatusCode.UNIMPLEMENTED,

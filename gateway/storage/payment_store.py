@@ -21,6 +21,14 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.errors import PaymentNotFound
 from gateway.payments.payment import Move, Payment
+from gateway.payments.payment_lists import (
+    Page,
+    PaymentFilter,
+    PaymentPage,
+    RefundFilter,
+    RefundPage,
+)
+from gateway.storage import payment_list_store
 from gateway.storage.codes import store_time
 from gateway.storage.log_rows import Scope
 from gateway.storage.payment_rows import (
@@ -282,6 +290,18 @@ class SqlitePaymentStore:
         values = {**self._move(move), "move_name": move.name}
         if self._connection.execute(_UPDATE_MOVE, values).rowcount != 1:
             raise PaymentNotFound
+
+    def list_payments(self, wanted: PaymentFilter, page: Page) -> PaymentPage:
+        """See PaymentStore.list_payments."""
+        return payment_list_store.list_payments(
+            self._connection, self._scope, wanted, page
+        )
+
+    def list_refunds(self, wanted: RefundFilter, page: Page) -> RefundPage:
+        """See PaymentStore.list_refunds."""
+        return payment_list_store.list_refunds(
+            self._connection, self._scope, wanted, page
+        )
 
     def find_customer(
         self, account_id: ProcessorAccountId, customer_reference: str

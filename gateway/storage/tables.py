@@ -207,6 +207,13 @@ Index(
     sqlite_where=cards.c.number_fingerprint.is_not(None),
 )
 
+Index(
+    "cards_by_customer",
+    cards.c.scope,
+    cards.c.customer_reference,
+    sqlite_where=cards.c.customer_reference != constant(""),
+)
+
 data_keys: Final = _table(
     "data_keys",
     _integer("card", ForeignKey("cards.card")),
@@ -282,6 +289,25 @@ Index(
     sqlite_where=payments.c.processor_object != constant(""),
 )
 
+# What lists are found by, each in the order of the list: see payment_list_store.py.
+Index("payments_by_time", payments.c.scope, payments.c.created_at)
+Index("payments_by_card", payments.c.card, payments.c.created_at)
+Index("payments_by_state", payments.c.scope, payments.c.state, payments.c.created_at)
+Index(
+    "payments_by_amount",
+    payments.c.scope,
+    payments.c.minor_units,
+    payments.c.currency,
+    payments.c.created_at,
+)
+Index(
+    "payments_by_merchant_reference",
+    payments.c.scope,
+    payments.c.merchant_reference,
+    payments.c.created_at,
+    sqlite_where=payments.c.merchant_reference != constant(""),
+)
+
 charge_once: Final = _table(
     "charge_once",
     _scope(),
@@ -314,6 +340,10 @@ moves: Final = _table(
     UniqueConstraint("scope", "name"),
 )
 Index("moves_by_payment", moves.c.payment)
+Index("moves_by_time", moves.c.scope, moves.c.kind, moves.c.created_at)
+Index(
+    "moves_by_status", moves.c.scope, moves.c.kind, moves.c.status, moves.c.created_at
+)
 
 
 def is_unsettled_payment() -> ColumnElement[bool]:

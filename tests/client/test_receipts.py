@@ -9,9 +9,14 @@ from bailee.receipts import Checkpoint, LogMemory, verify_receipt
 from bailee.v1 import receipt_pb2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.audit import receipts as gateway_receipts
+
 ORIGIN = "vault.example/m/shop/g1"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
+# What int() takes for 3 and for 7, and the formats do not.
+INTEGERS = ["+3", "03", " 3", "3 ", "\u0663", "\uff13", "0_3", "-0", "", "3.0", "0x3"]
+SIZES = ["+7", "07", " 7", "7 ", "\u0667", "\uff17", "0_7", "", "9" * 30]
 ENTRIES = [f'{{"v":{number}}}'.encode() for number in range(7)]
 
 
@@ -106,6 +111,81 @@ class TestVerifyReceipt:
     def test_refuses_what_is_no_proof(self, proof):
         with pytest.raises(ReceiptInvalid):
             check(receipt_pb2.Receipt(entry=b"{}", proof=proof))
+
+
+def a_note(size_text, root_text, *, blob=lambda blob: blob, more=""):
+    """Returns a checkpoint of exactly these texts, signed as they are."""
+    body = f"{ORIGIN}\n{size_text}\n{root_text}\n"
+    key_id = hashlib.sha256(ORIGIN.encode() + b"\n\x01" + PUBLIC).digest()[:4]
+    signature = base64.b64encode(key_id + KEY.sign(body.encode())).decode()
+    return f"{body}\n\u2014 {ORIGIN} {blob(signature)}\n{more}"
+
+
+def unused_bits(text):
+    """Returns base64 that decodes to the same bytes but is spelled otherwise."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    bare = text.rstrip("=")
+    other = letters[letters.index(bare[-1]) | 1]
+    return bare[:-1] + other + "=" * (len(text) - len(bare))
+
+
+ROOT = base64.b64encode(root_of(ENTRIES)).decode()
+PATH = [base64.b64encode(part).decode() for part in path_of(3, ENTRIES)]
+WITNESS = "\u2014 witness.example AAAA\n"
+
+
+def a_proof(index="3", path=None, note=None):
+    lines = "".join(f"{line}\n" for line in (PATH if path is None else path))
+    return f"c2sp.org/tlog-proof@v1\nindex {index}\n{lines}\n{note or a_note(7, ROOT)}"
+
+
+class TestSpelling:
+    """A proof has one spelling, whoever checks it."""
+
+    @pytest.mark.parametrize(
+        "proof",
+        [
+            *(a_proof(index=index) for index in INTEGERS),
+            *(a_proof(note=a_note(size, ROOT)) for size in SIZES),
+            a_proof(path=[unused_bits(PATH[0]), *PATH[1:]]),
+            a_proof(path=[f" {PATH[0]}", *PATH[1:]]),
+            a_proof(path=[*PATH[:2], f"{PATH[2]}\r"]),
+            a_proof(path=[*PATH, ""]),
+            a_proof(path=["AAAA", *PATH]),
+            a_proof(note=a_note(7, unused_bits(ROOT))),
+            a_proof(note=a_note(7, ROOT.rstrip("="))),
+            a_proof(note=a_note(7, ROOT + "\nextension")),
+            a_proof(note=a_note(7, ROOT, blob=lambda blob: f"{blob} ")),
+            a_proof(note=a_note(7, ROOT, blob=lambda blob: f" {blob}")),
+            a_proof(note=a_note(7, ROOT, blob=lambda blob: f"{blob}=")),
+            a_proof(note=a_note(7, ROOT)[:-1]),
+            a_proof(note=a_note(7, ROOT, more="\n")),
+            a_proof(note=a_note(7, ROOT, more="garbage\n")),
+            a_proof(note=a_note(7, ROOT, more=WITNESS.replace("AAAA", "AB=="))),
+            a_proof(note=a_note(7, ROOT, more=WITNESS * 100)),
+            a_proof(note=a_note(7, ROOT) + a_note(7, ROOT).partition("\n\n")[2]),
+            a_proof().replace("\n", "\r\n"),
+        ],
+    )
+    def test_of_another_kind_is_refused_by_client_and_gateway(self, proof):
+        with pytest.raises(ReceiptInvalid):
+            check(receipt_pb2.Receipt(entry=ENTRIES[3], proof=proof))
+        with pytest.raises(gateway_receipts.ReceiptInvalid):
+            gateway_receipts.verify_receipt(
+                ENTRIES[3], proof, origin=ORIGIN, public_key=PUBLIC
+            )
+
+    @pytest.mark.parametrize("more", ["", WITNESS, WITNESS * 99])
+    def test_is_accepted_with_signatures_of_witnesses(self, more):
+        proof = a_proof(note=a_note(7, ROOT, more=more))
+
+        verified = check(receipt_pb2.Receipt(entry=ENTRIES[3], proof=proof))
+
+        seen = gateway_receipts.verify_receipt(
+            ENTRIES[3], proof, origin=ORIGIN, public_key=PUBLIC
+        )
+        assert verified.index == seen.index == 3
+        assert verified.checkpoint.size == seen.size == 7
 
 
 class TestLogMemory:

@@ -37,6 +37,13 @@ MOVE_BOUNDARIES = {
     Boundary.MOVED,
     Boundary.MOVE_COMMITTED,
 }
+DECLINE_BOUNDARIES = {Boundary.DECLINED, Boundary.RELEASED}
+# Over, and without money: what the bank may say of a payment that it declined.
+WITHOUT_MONEY = {
+    payment_pb2.Payment.STATE_DECLINED,
+    payment_pb2.Payment.STATE_CANCELED,
+}
+GOOD, DECLINED = "4242424242424242", "4000000000000002"
 # `make check` hits each boundary once; check-deep hits it twenty times.
 ROUNDS = 1
 
@@ -125,8 +132,8 @@ def wait_until_answering(client):
             time.sleep(0.05)
 
 
-def a_card():
-    return Card(number="4242424242424242", expiry_month=12, expiry_year=2031)
+def a_card(number=GOOD):
+    return Card(number=number, expiry_month=12, expiry_year=2031)
 
 
 class Journal:
@@ -136,10 +143,10 @@ class Journal:
         self.asked = []
         self.acknowledged = {}
 
-    def charge(self, client, token=""):
+    def charge(self, client, token="", number=GOOD):
         request_id, key = new_request_id(), f"invoice-{secrets.token_hex(6)}"
         self.asked.append((request_id, key))
-        instrument = {"card_token": token} if token else {"card": a_card()}
+        instrument = {"card_token": token} if token else {"card": a_card(number)}
         answer = client.create_payment(
             amount=1000,
             currency="USD",
@@ -157,6 +164,8 @@ def drive(site, journal, boundary):
     with Client.from_bundle(site.bundle, timeout_seconds=8) as client:
         wait_until_answering(client)
         try:
+            if boundary in DECLINE_BOUNDARIES:
+                journal.charge(client, number=DECLINED)
             payment = journal.charge(client)
             journal.charge(client, payment.card_token)
             if boundary in MOVE_BOUNDARIES:
@@ -197,7 +206,11 @@ def check_books(site, journal, views):
         assert ours[name].captured.minor_units == item["captured"]
         assert ours[name].refunded.minor_units == item["refunded"]
     for name, payment in ours.items():
-        assert (payment.captured.minor_units > 0) == (name in by_name)
+        (item,) = by_name.get(name) or [None]
+        assert (payment.captured.minor_units > 0) == bool(item and item["captured"])
+        if payment.state in WITHOUT_MONEY:
+            # Its key is free, so nobody may be able to confirm it any more.
+            assert item["status"] == "canceled"
     for request_id, payment in journal.acknowledged.items():
         found = [p for p in ours.values() if p.name == payment.name]
         assert found, f"an acknowledged payment is gone: {request_id}"

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.errors import (
     AlreadyCharged,
+    CardInvalid,
     CardTokenNotFound,
     PolicyDenied,
     ProcessorAccountNotFound,
@@ -19,6 +20,7 @@ from gateway.payments.boundaries import Boundary
 from gateway.payments.payment import PaymentState, Step
 from gateway.payments.processor import MoveOutcome, MoveState, ProcessorRefused
 from gateway.policy.mandate import Mandate
+from gateway.vault import seal_card as seal_card_module
 from gateway.vault.sealed_input import (
     SECURITY_CODE_LABEL,
     EnvelopeContext,
@@ -234,6 +236,28 @@ class TestNewCard:
         assert "card.tokenized" not in types
         assert types[-1] == "use.denied"
 
+    async def test_is_not_stored_for_a_purpose_outside_the_policy(
+        self, till, monkeypatch
+    ):
+        policy = seal_card_module.version_numbered(1)
+        narrow = replace(policy, purposes=policy.purposes - {Purpose.RECURRING})
+        monkeypatch.setattr(seal_card_module, "version_numbered", lambda _: narrow)
+        wanted = frozenset({Purpose.CUSTOMER_INITIATED, Purpose.RECURRING})
+
+        with pytest.raises(PolicyDenied) as caught:
+            await till.charge(
+                a_form(), mandate=Mandate(purposes=wanted), charge_once_key="invoice-1"
+            )
+
+        assert caught.value.metadata == {
+            "rule": "not-in-policy",
+            "purpose": "payment.recurring",
+        }
+        denial = (await till.vault.log())[-1]
+        assert (denial["type"], denial["action"]) == ("use.denied", "tokenize")
+        assert "card.tokenized" not in await till.vault.log_types()
+        assert await till.storage.commit(SHOP, _key_is_free) is True
+
     async def test_is_refused_for_a_merchant_that_was_deactivated(self, till):
         command = a_charge(a_form(), merchant=CLOSED, charge_once_key="invoice-1")
         await till.storage.commit(
@@ -276,6 +300,38 @@ class TestSecurityCode:
         first, second = till.processor.orders[-2:]
         assert later.payment.state is PaymentState.CAPTURED
         assert first.reference == second.reference
+
+    @pytest.mark.parametrize(
+        ("number", "code"), [("4242424242424242", "7373"), ("378282246310005", "737")]
+    )
+    async def test_has_the_length_that_the_cards_brand_uses(self, till, number, code):
+        card = await till.vault.tokenize(form=a_form(number=number))
+        request_id, before = a_request_id(), await till.vault.log()
+
+        with pytest.raises(CardInvalid) as caught:
+            await till.charge(
+                card.token,
+                request_id=request_id,
+                charge_once_key="invoice-1",
+                security_code=a_code(till, request_id, code),
+            )
+
+        assert caught.value.field == "security_code"
+        assert till.processor.calls == []
+        assert await till.vault.log() == before
+        assert await till.storage.commit(SHOP, _key_is_free) is True
+
+    async def test_beside_a_new_card_has_its_brands_length_too(self, till):
+        request_id = a_request_id()
+
+        with pytest.raises(CardInvalid):
+            await till.charge(
+                a_form(),
+                request_id=request_id,
+                security_code=a_code(till, request_id, "7373"),
+            )
+
+        assert "card.tokenized" not in await till.vault.log_types()
 
     async def test_of_another_call_is_rejected(self, till):
         token = await till.stored_with_reference()
@@ -410,6 +466,14 @@ class TestConfirmableDecline:
         assert payment.state is PaymentState.DECLINED
         assert till.processor.keys("cancel") == [f"{payment.name}-release"]
         assert till.booked()[0]["status"] == "canceled"
+        places = till.reached[till.reached.index(Boundary.CHARGING) :]
+        assert places == [
+            Boundary.CHARGING,
+            Boundary.DECLINED,
+            Boundary.RELEASED,
+            Boundary.CHARGED,
+            Boundary.OUTCOME_COMMITTED,
+        ]
         assert (await till.charge(charge_once_key="k")).payment.captured == 1999
 
     @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
 from gateway.rpc import payment_messages, vault_messages
 from gateway.rpc.callers import set_caller
+from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.vault_servicer import VaultServicer
@@ -69,6 +70,9 @@ CapturePayment = payment_service_pb2.CapturePaymentRequest
 CancelPayment = payment_service_pb2.CancelPaymentRequest
 RefundPayment = payment_service_pb2.RefundPaymentRequest
 GetPayment = payment_service_pb2.GetPaymentRequest
+ListPayments = payment_service_pb2.ListPaymentsRequest
+GetRefund = payment_service_pb2.GetRefundRequest
+ListRefunds = payment_service_pb2.ListRefundsRequest
 SealedCard = card_pb2.SealedCard
 
 
@@ -124,7 +128,9 @@ class Site:
             cancel_payment=self.use_case,
             refund_payment=self.use_case,
             read_payments=self.use_case,
+            list_payments=self.use_case,
             digests=digests,
+            page_tokens=PageTokens(Keys()),
         )
         self.rpcs = {
             TokenizeCard: vault.TokenizeCard,
@@ -136,6 +142,9 @@ class Site:
             CancelPayment: payments.CancelPayment,
             RefundPayment: payments.RefundPayment,
             GetPayment: payments.GetPayment,
+            ListPayments: payments.ListPayments,
+            GetRefund: payments.GetRefund,
+            ListRefunds: payments.ListRefunds,
         }
 
     def call(self, request):

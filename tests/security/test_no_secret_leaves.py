@@ -16,6 +16,7 @@ import pytest
 from bailee import BaileeError, Billing, Card, Client, new_request_id
 from bailee.v1 import audit_service_pb2 as audit_pb2
 from bailee.v1 import audit_service_pb2_grpc, card_pb2, vault_service_pb2
+from bailee.v1 import payment_service_pb2 as pb
 
 from gateway.cli.audit import export_gateway_at
 from gateway.cli.init import InitOptions, create_gateway, free_port
@@ -140,6 +141,7 @@ def drive(client, seen, bank):
     seen.call(client.create_payment, card_token=again, description=PLAIN, **pay)
     seen.call(client.create_payment, card_token=again, merchant_reference=OK, **pay)
     seen.call(client.get_payment, paid.payment.name)
+    drive_lists(client, seen)
     arm(bank, "payment", "drop_after")
     arm(bank, "payment", "drop_before")
     seen.call(client.create_payment, card=a_card(LOST), **pay)
@@ -163,6 +165,21 @@ def drive(client, seen, bank):
     read_log(client, seen)
     send_garbage(client, seen)
     seen.call(client.delete_card_token, token)
+
+
+def drive_lists(client, seen):
+    """Lists, found by a card number and by an honest name."""
+    stub, merchant = client._connection.payments, client.merchant
+    for request in (
+        pb.ListPaymentsRequest(merchant=merchant),
+        pb.ListPaymentsRequest(merchant=merchant, merchant_reference=OK),
+        pb.ListPaymentsRequest(merchant=merchant, last_four=OK, page_token=OK),
+        pb.GetRefundRequest(merchant=merchant, refund=OK),
+        pb.ListRefundsRequest(merchant=merchant),
+        pb.ListRefundsRequest(merchant=merchant, payment=OK),
+    ):
+        rpc = request.DESCRIPTOR.name.removesuffix("Request")
+        seen.call(client._call, getattr(stub, rpc), request)
 
 
 def read_log(client, seen):

@@ -95,6 +95,7 @@ PolicyDenied = _reason("POLICY_DENIED", "Policy or mandate does not allow the us
 MerchantNotFound = _reason("MERCHANT_NOT_FOUND", "No such merchant.")
 CardTokenNotFound = _reason("CARD_TOKEN_NOT_FOUND", "No such card token.")
 PaymentNotFound = _reason("PAYMENT_NOT_FOUND", "No such payment.")
+RefundNotFound = _reason("REFUND_NOT_FOUND", "No such refund.")
 ProcessorAccountNotFound = _reason(
     "PROCESSOR_ACCOUNT_NOT_FOUND", "Name one of the merchant's processor accounts."
 )

@@ -2,11 +2,17 @@
 
 A receipt is an entry and a C2SP tlog-proof (https://c2sp.org/tlog-proof): the entry's
 index, an RFC 6962 inclusion path and a checkpoint signed as a C2SP signed note.
+
+Invariants:
+  * A proof has one spelling: numbers without signs, spaces or leading zeros, base64
+    with its padding and with zeros in the bits that the last letter does not need.
+  * Lines signed with other keys (a witness's) must be well formed; they prove nothing
+    here and are otherwise ignored, as signed-note asks.
 """
 
 import base64
-import binascii
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +28,13 @@ from bailee.errors import LogRollback, ReceiptInvalid
 from bailee.v1 import receipt_pb2
 
 _PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
+_INDEX: Final = "index "
 _ED25519: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
+_HASH_BYTES: Final = 32
+_SIGNATURES_MAX: Final = 100
+_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_SIGNATURE_LINE: Final = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +65,12 @@ def verify_receipt(
     try:
         head, note = receipt.proof.split("\n\n", 1)
         header, index_line, *path_lines = head.split("\n")
-        index = int(index_line.removeprefix("index "))
-        path = [base64.b64decode(line, validate=True) for line in path_lines]
-    except (ValueError, binascii.Error) as error:
+        if header != _PROOF_HEADER or not index_line.startswith(_INDEX):
+            raise ReceiptInvalid("the proof is not a C2SP tlog-proof")
+        index = _read_decimal(index_line.removeprefix(_INDEX))
+        path = [_read_hash(line) for line in path_lines]
+    except ValueError as error:
         raise ReceiptInvalid("the proof is not a C2SP tlog-proof") from error
-    if header != _PROOF_HEADER or index_line != f"index {index}":
-        raise ReceiptInvalid("the proof is not a C2SP tlog-proof")
     checkpoint = open_checkpoint(note, log_origin=log_origin, log_key=log_key)
     leaf = hashlib.sha256(b"\x00" + receipt.entry).digest()
     if _root_of(leaf, index, checkpoint.size, path) != checkpoint.root:
@@ -81,27 +92,63 @@ def open_checkpoint(note: str, *, log_origin: str, log_key: bytes) -> Checkpoint
     signature = _signature_of(signatures, log_origin, log_key)
     try:
         Ed25519PublicKey.from_public_bytes(log_key).verify(signature, body.encode())
-        size, root = int(lines[1]), base64.b64decode(lines[2], validate=True)
-    except (InvalidSignature, ValueError, binascii.Error) as error:
+    except (InvalidSignature, ValueError) as error:
         raise ReceiptInvalid("the checkpoint's signature does not verify") from error
-    return Checkpoint(size, root)
+    try:
+        return Checkpoint(_read_decimal(lines[1]), _read_hash(lines[2]))
+    except ValueError as error:
+        raise ReceiptInvalid("the checkpoint's size or root is malformed") from error
 
 
 def _signature_of(signatures: str, log_origin: str, log_key: bytes) -> bytes:
     """Returns the signature made with the pinned key; others are ignored."""
     named = log_origin.encode() + b"\n" + _ED25519 + log_key
     key_id = hashlib.sha256(named).digest()[:_KEY_ID_BYTES]
-    for line in signatures.split("\n"):
-        prefix = f"\u2014 {log_origin} "
-        if not line.startswith(prefix):
-            continue
-        try:
-            blob = base64.b64decode(line.removeprefix(prefix), validate=True)
-        except binascii.Error:
-            continue
-        if blob[:_KEY_ID_BYTES] == key_id:
-            return blob[_KEY_ID_BYTES:]
-    raise ReceiptInvalid("the checkpoint is not signed with the pinned log key")
+    *lines, end = signatures.split("\n")
+    if end or not 0 < len(lines) <= _SIGNATURES_MAX:
+        raise ReceiptInvalid("the checkpoint's signatures are malformed")
+    found = [
+        blob[_KEY_ID_BYTES:]
+        for name, blob in map(_read_signature, lines)
+        if name == log_origin and blob[:_KEY_ID_BYTES] == key_id
+    ]
+    if len(found) != 1:
+        raise ReceiptInvalid("the checkpoint is not signed once with the pinned key")
+    return found[0]
+
+
+def _read_signature(line: str) -> tuple[str, bytes]:
+    """Returns the key's name of a signature line, and what follows it."""
+    match = _SIGNATURE_LINE.fullmatch(line)
+    try:
+        if match is None:
+            raise ValueError("not a signature line")
+        return match[1], _read_base64(match[2])
+    except ValueError as error:
+        raise ReceiptInvalid("the checkpoint's signatures are malformed") from error
+
+
+def _read_decimal(text: str) -> int:
+    """Returns a number as the C2SP formats write it; int() takes "+1", "01", " 1"."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("not a decimal number")
+    return int(text)
+
+
+def _read_base64(text: str) -> bytes:
+    """Returns the bytes of canonical base64 (RFC 4648 sections 3.5 and 4)."""
+    content = base64.b64decode(text, validate=True)
+    if base64.b64encode(content).decode() != text:
+        raise ValueError("not canonical base64")
+    return content
+
+
+def _read_hash(text: str) -> bytes:
+    """Returns a hash; all are SHA-256."""
+    content = _read_base64(text)
+    if len(content) != _HASH_BYTES:
+        raise ValueError("not a hash")
+    return content
 
 
 def _root_of(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:

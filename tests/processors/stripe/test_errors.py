@@ -187,6 +187,17 @@ class TestUnknown:
                 await desk.charge(reference)
             assert elsewhere.received == []
 
+    async def test_is_a_redirect_and_no_card_follows_it(self, desk, stand_in):
+        """covers: I1."""
+        async with stripe_stand_in() as elsewhere:
+            stand_in.canned[Operation.STORE] = web.Response(
+                status=307,
+                headers={"Location": f"{elsewhere.address}/v1/payment_methods"},
+            )
+            with pytest.raises(ProcessorOutcomeUnknown):
+                await desk.store()
+            assert elsewhere.received == []
+
     async def test_is_a_notice_that_python_turns_into_an_error(
         self, desk, stand_in, reference
     ):

@@ -1,6 +1,7 @@
 """Calls of PaymentService."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
 
 from bailee._async.connection import AsyncCalls
 from bailee.card import Card
@@ -12,7 +13,7 @@ from bailee.requests import (
     read_purposes,
     require_one_card,
 )
-from bailee.v1 import payment_service_pb2
+from bailee.v1 import payment_pb2, payment_service_pb2
 
 
 class AsyncPaymentCalls(AsyncCalls):
@@ -197,3 +198,70 @@ class AsyncPaymentCalls(AsyncCalls):
         for field, text in given.items():
             setattr(request, field, text)
         return await self._call(self._connection.payments.GetPayment, request)
+
+    async def list_payments(  # noqa: PLR0913 - the fields of one request, by keyword
+        self,
+        *,
+        merchant_reference: str = "",
+        customer_reference: str = "",
+        card_token: str = "",
+        state: str = "",
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        amount: int | None = None,
+        currency: str = "",
+        last_four: str = "",
+        page_size: int = 0,
+    ) -> AsyncIterator[payment_pb2.Payment]:
+        """Yields payments, newest first; what is not given restricts nothing.
+
+        Args:
+            merchant_reference: Your name for what is paid, whole.
+            customer_reference: Your name for the cardholder, whole.
+            card_token: Payments of one card.
+            state: Such as ``"DECLINED"``.
+            created_from: Recorded at this aware time or later.
+            created_before: Recorded before this aware time.
+            amount: What was asked for, in minor units; with ``currency``.
+            currency: ISO 4217 code.
+            last_four: The card's last four digits; with ``amount``.
+            page_size: How many each call fetches.
+        """
+        request = payment_service_pb2.ListPaymentsRequest(
+            merchant=self.merchant,
+            merchant_reference=merchant_reference,
+            customer_reference=customer_reference,
+            card_token=card_token,
+            amount=optional_money(amount, currency),
+            last_four=last_four,
+            page_size=page_size,
+        )
+        if state:
+            request.state = payment_pb2.Payment.State.Value(f"STATE_{state.upper()}")
+        if created_from is not None:
+            request.created_from.FromDatetime(created_from)
+        if created_before is not None:
+            request.created_before.FromDatetime(created_before)
+        rpc = self._connection.payments.ListPayments
+        async for payment in self._each(rpc, request, lambda page: page.payments):
+            yield payment
+
+    async def get_refund(self, refund: str) -> payment_service_pb2.GetRefundResponse:
+        """Returns one refund as it is now."""
+        request = payment_service_pb2.GetRefundRequest(
+            merchant=self.merchant, refund=refund
+        )
+        return await self._call(self._connection.payments.GetRefund, request)
+
+    async def list_refunds(
+        self, *, payment: str = "", state: str = "", page_size: int = 0
+    ) -> AsyncIterator[payment_pb2.Refund]:
+        """Yields refunds, newest first: of one payment, in one state, or all."""
+        request = payment_service_pb2.ListRefundsRequest(
+            merchant=self.merchant, payment=payment, page_size=page_size
+        )
+        if state:
+            request.state = payment_pb2.Refund.State.Value(f"STATE_{state.upper()}")
+        rpc = self._connection.payments.ListRefunds
+        async for refund in self._each(rpc, request, lambda page: page.refunds):
+            yield refund

@@ -27,9 +27,10 @@ from bailee.v1 import money_pb2 as bailee_dot_v1_dot_money__pb2
 from bailee.v1 import payment_pb2 as bailee_dot_v1_dot_payment__pb2
 from bailee.v1 import purpose_pb2 as bailee_dot_v1_dot_purpose__pb2
 from bailee.v1 import receipt_pb2 as bailee_dot_v1_dot_receipt__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x61ilee/v1/payment_service.proto\x12\tbailee.v1\x1a\x14\x62\x61ilee/v1/card.proto\x1a\x15\x62\x61ilee/v1/money.proto\x1a\x17\x62\x61ilee/v1/payment.proto\x1a\x17\x62\x61ilee/v1/purpose.proto\x1a\x17\x62\x61ilee/v1/receipt.proto\"\x86\x05\n\x14\x43reatePaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\ncard_token\x18\x03 \x01(\tH\x00\x12$\n\x04\x63\x61rd\x18\x04 \x01(\x0b\x32\x14.bailee.v1.CardInputH\x00\x12 \n\x06\x61mount\x18\x05 \x01(\x0b\x32\x10.bailee.v1.Money\x12#\n\x07purpose\x18\x06 \x01(\x0e\x32\x12.bailee.v1.Purpose\x12\x17\n\x0f\x63harge_once_key\x18\x07 \x01(\t\x12\x30\n\x0e\x63\x61pture_method\x18\x08 \x01(\x0e\x32\x18.bailee.v1.CaptureMethod\x12\x34\n\rsecurity_code\x18\t \x01(\x0b\x32\x1d.bailee.v1.SealedSecurityCode\x12\x19\n\x11processor_account\x18\n \x01(\t\x12\x1a\n\x12merchant_reference\x18\x0b \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x0c \x01(\t\x12?\n\x08metadata\x18\r \x03(\x0b\x32-.bailee.v1.CreatePaymentRequest.MetadataEntry\x12#\n\x1bstatement_descriptor_suffix\x18\x0e \x01(\t\x12\x12\n\nreturn_url\x18\x0f \x01(\t\x12\x1a\n\x12\x63ustomer_reference\x18\x10 \x01(\t\x12#\n\x07mandate\x18\x11 \x01(\x0b\x32\x12.bailee.v1.Mandate\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\ninstrument\"\xaf\x01\n\x15\x43reatePaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12(\n\ncard_token\x18\x04 \x01(\x0b\x32\x14.bailee.v1.CardToken\x12\x10\n\x08warnings\x18\x05 \x03(\t\"p\n\x15\x43\x61pturePaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07payment\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.bailee.v1.Money\"\x99\x01\n\x16\x43\x61pturePaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12#\n\x07\x63\x61pture\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Capture\x12#\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"M\n\x14\x43\x61ncelPaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07payment\x18\x03 \x01(\t\"s\n\x15\x43\x61ncelPaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x7f\n\x14RefundPaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07payment\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.bailee.v1.Money\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x96\x01\n\x15RefundPaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12!\n\x06refund\x18\x02 \x01(\x0b\x32\x11.bailee.v1.Refund\x12#\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x8b\x01\n\x11GetPaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x11\n\x07payment\x18\x02 \x01(\tH\x00\x12\x14\n\nrequest_id\x18\x03 \x01(\tH\x00\x12\x19\n\x0f\x63harge_once_key\x18\x04 \x01(\tH\x00\x12\x1a\n\x10processor_object\x18\x05 \x01(\tH\x00\x42\x04\n\x02\x62y\"\x83\x01\n\x12GetPaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12$\n\x08\x63\x61ptures\x18\x02 \x03(\x0b\x32\x12.bailee.v1.Capture\x12\"\n\x07refunds\x18\x03 \x03(\x0b\x32\x11.bailee.v1.Refund*h\n\rCaptureMethod\x12\x1e\n\x1a\x43\x41PTURE_METHOD_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41PTURE_METHOD_AUTOMATIC\x10\x01\x12\x19\n\x15\x43\x41PTURE_METHOD_MANUAL\x10\x02\x32\xb3\x03\n\x0ePaymentService\x12R\n\rCreatePayment\x12\x1f.bailee.v1.CreatePaymentRequest\x1a .bailee.v1.CreatePaymentResponse\x12U\n\x0e\x43\x61pturePayment\x12 .bailee.v1.CapturePaymentRequest\x1a!.bailee.v1.CapturePaymentResponse\x12R\n\rCancelPayment\x12\x1f.bailee.v1.CancelPaymentRequest\x1a .bailee.v1.CancelPaymentResponse\x12R\n\rRefundPayment\x12\x1f.bailee.v1.RefundPaymentRequest\x1a .bailee.v1.RefundPaymentResponse\x12N\n\nGetPayment\x12\x1c.bailee.v1.GetPaymentRequest\x1a\x1d.bailee.v1.GetPaymentResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x61ilee/v1/payment_service.proto\x12\tbailee.v1\x1a\x14\x62\x61ilee/v1/card.proto\x1a\x15\x62\x61ilee/v1/money.proto\x1a\x17\x62\x61ilee/v1/payment.proto\x1a\x17\x62\x61ilee/v1/purpose.proto\x1a\x17\x62\x61ilee/v1/receipt.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x05\n\x14\x43reatePaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\ncard_token\x18\x03 \x01(\tH\x00\x12$\n\x04\x63\x61rd\x18\x04 \x01(\x0b\x32\x14.bailee.v1.CardInputH\x00\x12 \n\x06\x61mount\x18\x05 \x01(\x0b\x32\x10.bailee.v1.Money\x12#\n\x07purpose\x18\x06 \x01(\x0e\x32\x12.bailee.v1.Purpose\x12\x17\n\x0f\x63harge_once_key\x18\x07 \x01(\t\x12\x30\n\x0e\x63\x61pture_method\x18\x08 \x01(\x0e\x32\x18.bailee.v1.CaptureMethod\x12\x34\n\rsecurity_code\x18\t \x01(\x0b\x32\x1d.bailee.v1.SealedSecurityCode\x12\x19\n\x11processor_account\x18\n \x01(\t\x12\x1a\n\x12merchant_reference\x18\x0b \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x0c \x01(\t\x12?\n\x08metadata\x18\r \x03(\x0b\x32-.bailee.v1.CreatePaymentRequest.MetadataEntry\x12#\n\x1bstatement_descriptor_suffix\x18\x0e \x01(\t\x12\x12\n\nreturn_url\x18\x0f \x01(\t\x12\x1a\n\x12\x63ustomer_reference\x18\x10 \x01(\t\x12#\n\x07mandate\x18\x11 \x01(\x0b\x32\x12.bailee.v1.Mandate\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\ninstrument\"\xaf\x01\n\x15\x43reatePaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12(\n\ncard_token\x18\x04 \x01(\x0b\x32\x14.bailee.v1.CardToken\x12\x10\n\x08warnings\x18\x05 \x03(\t\"p\n\x15\x43\x61pturePaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07payment\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.bailee.v1.Money\"\x99\x01\n\x16\x43\x61pturePaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12#\n\x07\x63\x61pture\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Capture\x12#\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"M\n\x14\x43\x61ncelPaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07payment\x18\x03 \x01(\t\"s\n\x15\x43\x61ncelPaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x7f\n\x14RefundPaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07payment\x18\x03 \x01(\t\x12 \n\x06\x61mount\x18\x04 \x01(\x0b\x32\x10.bailee.v1.Money\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x96\x01\n\x15RefundPaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12!\n\x06refund\x18\x02 \x01(\x0b\x32\x11.bailee.v1.Refund\x12#\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\x8b\x01\n\x11GetPaymentRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x11\n\x07payment\x18\x02 \x01(\tH\x00\x12\x14\n\nrequest_id\x18\x03 \x01(\tH\x00\x12\x19\n\x0f\x63harge_once_key\x18\x04 \x01(\tH\x00\x12\x1a\n\x10processor_object\x18\x05 \x01(\tH\x00\x42\x04\n\x02\x62y\"\x83\x01\n\x12GetPaymentResponse\x12#\n\x07payment\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Payment\x12$\n\x08\x63\x61ptures\x18\x02 \x03(\x0b\x32\x12.bailee.v1.Capture\x12\"\n\x07refunds\x18\x03 \x03(\x0b\x32\x11.bailee.v1.Refund\"\xde\x02\n\x13ListPaymentsRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x1a\n\x12merchant_reference\x18\x04 \x01(\t\x12\x1a\n\x12\x63ustomer_reference\x18\x05 \x01(\t\x12\x12\n\ncard_token\x18\x06 \x01(\t\x12\'\n\x05state\x18\x07 \x01(\x0e\x32\x18.bailee.v1.Payment.State\x12\x30\n\x0c\x63reated_from\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x06\x61mount\x18\n \x01(\x0b\x32\x10.bailee.v1.Money\x12\x11\n\tlast_four\x18\x0b \x01(\t\"U\n\x14ListPaymentsResponse\x12$\n\x08payments\x18\x01 \x03(\x0b\x32\x12.bailee.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x10GetRefundRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x0e\n\x06refund\x18\x02 \x01(\t\"6\n\x11GetRefundResponse\x12!\n\x06refund\x18\x01 \x01(\x0b\x32\x11.bailee.v1.Refund\"\x86\x01\n\x12ListRefundsRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0f\n\x07payment\x18\x04 \x01(\t\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.bailee.v1.Refund.State\"R\n\x13ListRefundsResponse\x12\"\n\x07refunds\x18\x01 \x03(\x0b\x32\x11.bailee.v1.Refund\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*h\n\rCaptureMethod\x12\x1e\n\x1a\x43\x41PTURE_METHOD_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41PTURE_METHOD_AUTOMATIC\x10\x01\x12\x19\n\x15\x43\x41PTURE_METHOD_MANUAL\x10\x02\x32\xa9\x05\n\x0ePaymentService\x12R\n\rCreatePayment\x12\x1f.bailee.v1.CreatePaymentRequest\x1a .bailee.v1.CreatePaymentResponse\x12U\n\x0e\x43\x61pturePayment\x12 .bailee.v1.CapturePaymentRequest\x1a!.bailee.v1.CapturePaymentResponse\x12R\n\rCancelPayment\x12\x1f.bailee.v1.CancelPaymentRequest\x1a .bailee.v1.CancelPaymentResponse\x12R\n\rRefundPayment\x12\x1f.bailee.v1.RefundPaymentRequest\x1a .bailee.v1.RefundPaymentResponse\x12N\n\nGetPayment\x12\x1c.bailee.v1.GetPaymentRequest\x1a\x1d.bailee.v1.GetPaymentResponse\"\x03\x90\x02\x01\x12T\n\x0cListPayments\x12\x1e.bailee.v1.ListPaymentsRequest\x1a\x1f.bailee.v1.ListPaymentsResponse\"\x03\x90\x02\x01\x12K\n\tGetRefund\x12\x1b.bailee.v1.GetRefundRequest\x1a\x1c.bailee.v1.GetRefundResponse\"\x03\x90\x02\x01\x12Q\n\x0bListRefunds\x12\x1d.bailee.v1.ListRefundsRequest\x1a\x1e.bailee.v1.ListRefundsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,30 +41,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_PAYMENTSERVICE'].methods_by_name['GetPayment']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['GetPayment']._serialized_options = b'\220\002\001'
-  _globals['_CAPTUREMETHOD']._serialized_start=2017
-  _globals['_CAPTUREMETHOD']._serialized_end=2121
-  _globals['_CREATEPAYMENTREQUEST']._serialized_start=167
-  _globals['_CREATEPAYMENTREQUEST']._serialized_end=813
-  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_start=752
-  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_end=799
-  _globals['_CREATEPAYMENTRESPONSE']._serialized_start=816
-  _globals['_CREATEPAYMENTRESPONSE']._serialized_end=991
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=993
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=1105
-  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_start=1108
-  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_end=1261
-  _globals['_CANCELPAYMENTREQUEST']._serialized_start=1263
-  _globals['_CANCELPAYMENTREQUEST']._serialized_end=1340
-  _globals['_CANCELPAYMENTRESPONSE']._serialized_start=1342
-  _globals['_CANCELPAYMENTRESPONSE']._serialized_end=1457
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=1459
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=1586
-  _globals['_REFUNDPAYMENTRESPONSE']._serialized_start=1589
-  _globals['_REFUNDPAYMENTRESPONSE']._serialized_end=1739
-  _globals['_GETPAYMENTREQUEST']._serialized_start=1742
-  _globals['_GETPAYMENTREQUEST']._serialized_end=1881
-  _globals['_GETPAYMENTRESPONSE']._serialized_start=1884
-  _globals['_GETPAYMENTRESPONSE']._serialized_end=2015
-  _globals['_PAYMENTSERVICE']._serialized_start=2124
-  _globals['_PAYMENTSERVICE']._serialized_end=2559
+  _globals['_PAYMENTSERVICE'].methods_by_name['ListPayments']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['ListPayments']._serialized_options = b'\220\002\001'
+  _globals['_PAYMENTSERVICE'].methods_by_name['GetRefund']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['GetRefund']._serialized_options = b'\220\002\001'
+  _globals['_PAYMENTSERVICE'].methods_by_name['ListRefunds']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['ListRefunds']._serialized_options = b'\220\002\001'
+  _globals['_CAPTUREMETHOD']._serialized_start=2821
+  _globals['_CAPTUREMETHOD']._serialized_end=2925
+  _globals['_CREATEPAYMENTREQUEST']._serialized_start=200
+  _globals['_CREATEPAYMENTREQUEST']._serialized_end=846
+  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_start=785
+  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_end=832
+  _globals['_CREATEPAYMENTRESPONSE']._serialized_start=849
+  _globals['_CREATEPAYMENTRESPONSE']._serialized_end=1024
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=1026
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=1138
+  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_start=1141
+  _globals['_CAPTUREPAYMENTRESPONSE']._serialized_end=1294
+  _globals['_CANCELPAYMENTREQUEST']._serialized_start=1296
+  _globals['_CANCELPAYMENTREQUEST']._serialized_end=1373
+  _globals['_CANCELPAYMENTRESPONSE']._serialized_start=1375
+  _globals['_CANCELPAYMENTRESPONSE']._serialized_end=1490
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=1492
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=1619
+  _globals['_REFUNDPAYMENTRESPONSE']._serialized_start=1622
+  _globals['_REFUNDPAYMENTRESPONSE']._serialized_end=1772
+  _globals['_GETPAYMENTREQUEST']._serialized_start=1775
+  _globals['_GETPAYMENTREQUEST']._serialized_end=1914
+  _globals['_GETPAYMENTRESPONSE']._serialized_start=1917
+  _globals['_GETPAYMENTRESPONSE']._serialized_end=2048
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=2051
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=2401
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=2403
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=2488
+  _globals['_GETREFUNDREQUEST']._serialized_start=2490
+  _globals['_GETREFUNDREQUEST']._serialized_end=2542
+  _globals['_GETREFUNDRESPONSE']._serialized_start=2544
+  _globals['_GETREFUNDRESPONSE']._serialized_end=2598
+  _globals['_LISTREFUNDSREQUEST']._serialized_start=2601
+  _globals['_LISTREFUNDSREQUEST']._serialized_end=2735
+  _globals['_LISTREFUNDSRESPONSE']._serialized_start=2737
+  _globals['_LISTREFUNDSRESPONSE']._serialized_end=2819
+  _globals['_PAYMENTSERVICE']._serialized_start=2928
+  _globals['_PAYMENTSERVICE']._serialized_end=3609
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,21 @@ class PaymentServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_payment__service__pb2.GetPaymentRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_payment__service__pb2.GetPaymentResponse.FromString,
                 _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/bailee.v1.PaymentService/ListPayments',
+                request_serializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
+        self.GetRefund = channel.unary_unary(
+                '/bailee.v1.PaymentService/GetRefund',
+                request_serializer=bailee_dot_v1_dot_payment__service__pb2.GetRefundRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_payment__service__pb2.GetRefundResponse.FromString,
+                _registered_method=True)
+        self.ListRefunds = channel.unary_unary(
+                '/bailee.v1.PaymentService/ListRefunds',
+                request_serializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer(object):
@@ -101,6 +116,27 @@ class PaymentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPayments(self, request, context):
+        """ListPayments returns payments, newest first. Role: read, pay or refund.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRefund(self, request, context):
+        """GetRefund returns one refund. Role: read, pay or refund.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRefunds(self, request, context):
+        """ListRefunds returns refunds, newest first. Role: read, pay or refund.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +164,21 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.GetPayment,
                     request_deserializer=bailee_dot_v1_dot_payment__service__pb2.GetPaymentRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_payment__service__pb2.GetPaymentResponse.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentsResponse.SerializeToString,
+            ),
+            'GetRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRefund,
+                    request_deserializer=bailee_dot_v1_dot_payment__service__pb2.GetRefundRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_payment__service__pb2.GetRefundResponse.SerializeToString,
+            ),
+            'ListRefunds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefunds,
+                    request_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +317,87 @@ class PaymentService(object):
             '/bailee.v1.PaymentService/GetPayment',
             bailee_dot_v1_dot_payment__service__pb2.GetPaymentRequest.SerializeToString,
             bailee_dot_v1_dot_payment__service__pb2.GetPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.PaymentService/ListPayments',
+            bailee_dot_v1_dot_payment__service__pb2.ListPaymentsRequest.SerializeToString,
+            bailee_dot_v1_dot_payment__service__pb2.ListPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.PaymentService/GetRefund',
+            bailee_dot_v1_dot_payment__service__pb2.GetRefundRequest.SerializeToString,
+            bailee_dot_v1_dot_payment__service__pb2.GetRefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefunds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.PaymentService/ListRefunds',
+            bailee_dot_v1_dot_payment__service__pb2.ListRefundsRequest.SerializeToString,
+            bailee_dot_v1_dot_payment__service__pb2.ListRefundsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class PaymentServiceStub:
     """RefundPayment gives collected money back. Role: refund."""
     GetPayment: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.GetPaymentRequest, _payment_service_pb2.GetPaymentResponse]
     """GetPayment finds a payment by any name it has. Role: read, pay or refund."""
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ListPaymentsRequest, _payment_service_pb2.ListPaymentsResponse]
+    """ListPayments returns payments, newest first. Role: read, pay or refund."""
+    GetRefund: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.GetRefundRequest, _payment_service_pb2.GetRefundResponse]
+    """GetRefund returns one refund. Role: read, pay or refund."""
+    ListRefunds: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ListRefundsRequest, _payment_service_pb2.ListRefundsResponse]
+    """ListRefunds returns refunds, newest first. Role: read, pay or refund."""
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
@@ -59,6 +65,12 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """RefundPayment gives collected money back. Role: refund."""
     GetPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.GetPaymentRequest, _payment_service_pb2.GetPaymentResponse]  # type: ignore[assignment]
     """GetPayment finds a payment by any name it has. Role: read, pay or refund."""
+    ListPayments: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListPaymentsRequest, _payment_service_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """ListPayments returns payments, newest first. Role: read, pay or refund."""
+    GetRefund: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.GetRefundRequest, _payment_service_pb2.GetRefundResponse]  # type: ignore[assignment]
+    """GetRefund returns one refund. Role: read, pay or refund."""
+    ListRefunds: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListRefundsRequest, _payment_service_pb2.ListRefundsResponse]  # type: ignore[assignment]
+    """ListRefunds returns refunds, newest first. Role: read, pay or refund."""
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """PaymentService moves money by token."""
@@ -102,5 +114,29 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_service_pb2.GetPaymentResponse, _abc.Awaitable[_payment_service_pb2.GetPaymentResponse]]:
         """GetPayment finds a payment by any name it has. Role: read, pay or refund."""
+
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _payment_service_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.ListPaymentsResponse, _abc.Awaitable[_payment_service_pb2.ListPaymentsResponse]]:
+        """ListPayments returns payments, newest first. Role: read, pay or refund."""
+
+    @_abc_1.abstractmethod
+    def GetRefund(
+        self,
+        request: _payment_service_pb2.GetRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.GetRefundResponse, _abc.Awaitable[_payment_service_pb2.GetRefundResponse]]:
+        """GetRefund returns one refund. Role: read, pay or refund."""
+
+    @_abc_1.abstractmethod
+    def ListRefunds(
+        self,
+        request: _payment_service_pb2.ListRefundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.ListRefundsResponse, _abc.Awaitable[_payment_service_pb2.ListRefundsResponse]]:
+        """ListRefunds returns refunds, newest first. Role: read, pay or refund."""
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -40,6 +40,8 @@ CREATE TABLE cards (
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
+CREATE INDEX cards_by_customer ON cards (scope, customer_reference) WHERE customer_reference != '';
+
 CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE number_fingerprint IS NOT NULL;
 
 CREATE TABLE charge_once (
@@ -213,9 +215,19 @@ CREATE TABLE payments (
     FOREIGN KEY(account) REFERENCES processor_accounts (account)
 );
 
+CREATE INDEX payments_by_amount ON payments (scope, minor_units, currency, created_at);
+
+CREATE INDEX payments_by_card ON payments (card, created_at);
+
 CREATE INDEX payments_by_charge_once_key ON payments (scope, charge_once_key) WHERE charge_once_key != '';
 
+CREATE INDEX payments_by_merchant_reference ON payments (scope, merchant_reference, created_at) WHERE merchant_reference != '';
+
 CREATE INDEX payments_by_processor_object ON payments (scope, processor_object) WHERE processor_object != '';
+
+CREATE INDEX payments_by_state ON payments (scope, state, created_at);
+
+CREATE INDEX payments_by_time ON payments (scope, created_at);
 
 CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 11);
 
@@ -245,6 +257,10 @@ CREATE TABLE moves (
 );
 
 CREATE INDEX moves_by_payment ON moves (payment);
+
+CREATE INDEX moves_by_status ON moves (scope, kind, status, created_at);
+
+CREATE INDEX moves_by_time ON moves (scope, kind, created_at);
 
 CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
 
