@@ -88,11 +88,7 @@ class Gateway:
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
-        self.policy_time = PolicyTime(
-            mark=storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
-            now=clock.now(),
-            monotonic_seconds=time.monotonic(),
-        )
+        self.policy_time = _start_policy_time(storage, clock)
         self._access = CardAccess(
             hierarchy=self._hierarchy,
             policy_time=self.policy_time,
@@ -126,14 +122,7 @@ class Gateway:
         ]
         self._create = self._create_payment()
         self.resolver = self._resolver()
-        self.services: list[Service] = [
-            vault_service(self._vault()),
-            payment_service(self._payments()),
-            merchant_service(self._merchants()),
-            audit_service(
-                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
-            ),
-        ]
+        self.services = self._services()
         self.health = DrainableHealth(service.name for service in self.services)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
@@ -152,6 +141,16 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _services(self) -> list[Service]:
+        return [
+            vault_service(self._vault()),
+            payment_service(self._payments()),
+            merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+            ),
+        ]
 
     def _vault(self) -> VaultServicer:
         return VaultServicer(
@@ -232,3 +231,11 @@ class Gateway:
             instance=self._instance,
             lease=self._lease,
         )
+
+
+def _start_policy_time(storage: SqliteStorage, clock: Clock) -> PolicyTime:
+    return PolicyTime(
+        mark=storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
+        now=clock.now(),
+        monotonic_seconds=time.monotonic(),
+    )

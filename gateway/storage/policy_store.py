@@ -26,7 +26,7 @@ from gateway.storage.codes import (
     store_time,
 )
 from gateway.storage.log_rows import Scope
-from gateway.storage.statements import insert_into, sql
+from gateway.storage.statements import constant, insert_into, sql
 from gateway.storage.tables import (
     merchants,
     policies,
@@ -50,7 +50,7 @@ _SELECT_STANDING: Final = sql(
 )
 _COME_UNDER: Final = sql(
     update(merchants)
-    .where(merchants.c.scope == bindparam("of_scope"))
+    .where(merchants.c.scope == bindparam("scope"))
     .values(policy_version=bindparam("number"))
 )
 _NOTICES: Final = (
@@ -72,8 +72,8 @@ _SELECT_NOTICE: Final = sql(
 _INSERT_NOTICE: Final = insert_into(policy_notices)
 _ACCEPT: Final = sql(
     update(policy_notices)
-    .where(policy_notices.c.scope == bindparam("of_scope"))
-    .where(policy_notices.c.number == bindparam("of_number"))
+    .where(policy_notices.c.scope == bindparam("scope"))
+    .where(policy_notices.c.number == bindparam("number"))
     .values(accepted_at=bindparam("accepted"))
 )
 _WITHOUT_NOTICE: Final = sql(
@@ -88,9 +88,12 @@ _WITHOUT_NOTICE: Final = sql(
     .where(policy_notices.c.number.is_(None))
     .order_by(scopes.c.scope)
 )
-_SELECT_MARK: Final = sql(select(policy_clock.c.mark))
+_THE_MARK: Final = policy_clock.c.only == constant(1)
+_SELECT_MARK: Final = sql(select(policy_clock.c.mark).where(_THE_MARK))
 _INSERT_MARK: Final = insert_into(policy_clock)
-_UPDATE_MARK: Final = sql(update(policy_clock).values(mark=bindparam("new_mark")))
+_UPDATE_MARK: Final = sql(
+    update(policy_clock).where(_THE_MARK).values(mark=bindparam("new_mark"))
+)
 
 
 @lru_cache(maxsize=64)
@@ -157,7 +160,7 @@ class SqlitePolicyStore:
 
     def come_under(self, number: int) -> None:
         """See PolicyStore.come_under."""
-        row = {"of_scope": self._scope.row, "number": number}
+        row = {"scope": self._scope.row, "number": number}
         self._connection.execute(_COME_UNDER, row)
 
     def notice(self, number: int) -> Notice | None:
@@ -177,7 +180,7 @@ class SqlitePolicyStore:
         if known is None:
             self._connection.execute(_INSERT_NOTICE, self._row(notice))
             return
-        accepted = {"of_scope": self._scope.row, "of_number": notice.number}
+        accepted = {"scope": self._scope.row, "number": notice.number}
         if self._row(notice) | {"accepted_at": None} != self._row(known) | {
             "accepted_at": None
         }:
