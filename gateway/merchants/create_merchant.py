@@ -5,16 +5,12 @@ from typing import Final
 
 from gateway.audit.entry import Entry, EntryType
 from gateway.errors import RequestInvalid
-from gateway.merchants.merchant_changes import (
-    ChangeCommand,
-    ChangedMerchant,
-    MerchantChanges,
-    entry_of,
-)
+from gateway.merchants.changes import ChangeCommand, entry_of
+from gateway.merchants.merchant_changes import ChangedMerchant, MerchantChanges
 from gateway.merchants.ports import (
+    ControlUnit,
     Environment,
     Merchant,
-    MerchantRecordsUnit,
     MerchantSettings,
 )
 from gateway.words.clock import Clock
@@ -50,7 +46,7 @@ class CreateMerchant:
         check_settings(command.settings)
         now = self._clock.now()
 
-        def create(unit: MerchantRecordsUnit) -> Entry:
+        def create(unit: ControlUnit) -> Entry:
             merchant = Merchant(
                 merchant_id=command.merchant,
                 state=MerchantState.ACTIVE,
