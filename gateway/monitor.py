@@ -12,11 +12,16 @@ from typing import Final
 from gateway.adapters import BUILD
 from gateway.app import Gateway
 from gateway.errors import IntegrityViolation, KeyUnavailable, StorageUnavailable
-from gateway.parts import CERTIFICATES, KEYS, STORAGE, PartState
+from gateway.parts import CERTIFICATES, CLOCK, KEYS, STORAGE, PartState
+from gateway.policy.keep_policy_time import KeepPolicyTime
 from gateway.rpc.tls import TlsExpiry, TlsFiles, TlsFilesUnusable
 from gateway.storage.census import Census
 
 _RENEW_CERTIFICATE_BEFORE: Final = timedelta(days=7)
+_CLOCK_AHEAD: Final = (
+    "the clock is further ahead than time can have passed since the last start; until "
+    "`bailee clock accept` no wider policy takes effect and nothing is swept"
+)
 _PROBE_SECONDS: Final = 10.0
 _PROBE_KEY: Final = bytes(32)
 _PROBE_CONTEXT: Final = b"bailee-probe"
@@ -31,7 +36,12 @@ class Monitor:
         self._tls_files = tls_files
         self._expiry: TlsExpiry | None = None
         self._census: Census | None = None
-        for part in (STORAGE, KEYS, CERTIFICATES):
+        self._keep_policy_time = KeepPolicyTime(
+            storage=gateway.storage,
+            clock=gateway.clock,
+            policy_time=gateway.policy_time,
+        )
+        for part in (STORAGE, KEYS, CERTIFICATES, CLOCK):
             self._parts.mend(part)
 
     async def look_at_storage(self) -> None:
@@ -65,6 +75,12 @@ class Monitor:
             self._parts.report(KEYS, PartState.DEGRADED, problem)
             return
         self._parts.mend(KEYS)
+
+    async def look_at_clock(self) -> None:
+        """Keeps the time that policies take effect by; see KeepPolicyTime."""
+        ahead = await self._keep_policy_time.run_once()
+        state = PartState.DEGRADED if ahead else PartState.USABLE
+        self._parts.report(CLOCK, state, _CLOCK_AHEAD if ahead else "")
 
     async def look_at_certificates(self) -> None:
         """Reads the files that the next handshake would use."""

@@ -130,6 +130,12 @@ def loops_of(
 
     return (
         Loop(
+            name="policy-time",
+            work=monitor.look_at_clock,
+            every_seconds=60,
+            stuck_after_seconds=300,
+        ),
+        Loop(
             name="resolver",
             work=gateway.resolver.run_once,
             every_seconds=settings.settle_interval_seconds,
