@@ -13,7 +13,7 @@ from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.logs import configure_logs
-from gateway.loops import Loop, Loops
+from gateway.loops import Loop, Loops, Work
 from gateway.monitor import Monitor
 from gateway.rpc.callers import CallerDirectory
 from gateway.rpc.server import listen
@@ -128,58 +128,23 @@ def loops_of(
         for guard in gateway.guards:
             guard.check_streams()
 
-    return (
-        Loop(
-            name="policy-time",
-            work=monitor.look_at_clock,
-            every_seconds=60,
-            stuck_after_seconds=300,
-        ),
-        Loop(
-            name="resolver",
-            work=gateway.resolver.run_once,
-            every_seconds=settings.settle_interval_seconds,
-            # A hundred payments, eight at once, each with several slow answers.
-            stuck_after_seconds=900,
-        ),
-        Loop(
-            name="callers",
-            work=look_at_callers,
-            every_seconds=settings.callers_refresh_seconds,
-            stuck_after_seconds=10,
-        ),
-        Loop(
-            name="key-upkeep",
-            work=gateway.key_upkeep.run_once,
-            every_seconds=settings.key_upkeep_seconds,
-            # It wraps the keys of every card again after a rotation.
-            stuck_after_seconds=3600,
-        ),
-        Loop(
-            name="storage-check",
-            work=monitor.look_at_storage,
-            every_seconds=2,
-            stuck_after_seconds=30,
-        ),
-        Loop(
-            name="key-check",
-            work=monitor.look_at_keys,
-            every_seconds=10,
-            stuck_after_seconds=60,
-        ),
-        Loop(
-            name="certificate-check",
-            work=monitor.look_at_certificates,
-            every_seconds=2,
-            stuck_after_seconds=60,
-        ),
-        Loop(
-            name="backlog-count",
-            work=monitor.count_backlog,
-            every_seconds=15,
-            stuck_after_seconds=60,
-        ),
+    # Name, one iteration, the pause after it, and when it counts as stuck (seconds).
+    listed: Sequence[tuple[str, Work, float, float]] = (
+        # A hundred payments, eight at once, each with several slow answers.
+        ("resolver", gateway.resolver.run_once, settings.settle_interval_seconds, 900),
+        ("callers", look_at_callers, settings.callers_refresh_seconds, 10),
+        # It wraps the keys of every card again after a rotation.
+        ("key-upkeep", gateway.key_upkeep.run_once, settings.key_upkeep_seconds, 3600),
+        ("policy-time", monitor.look_at_clock, 60, 300),
+        ("storage-check", monitor.look_at_storage, 2, 30),
+        ("key-check", monitor.look_at_keys, 10, 60),
+        ("certificate-check", monitor.look_at_certificates, 2, 60),
+        ("backlog-count", monitor.count_backlog, 15, 60),
     )
+    return [
+        Loop(name=name, work=work, every_seconds=every, stuck_after_seconds=stuck_after)
+        for name, work, every, stuck_after in listed
+    ]
 
 
 async def _until_told_or_dead(end: "asyncio.Task[bool]") -> None:
