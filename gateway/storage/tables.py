@@ -118,7 +118,8 @@ request_records: Final = _table(
     _integer("entry_index"),
     _integer("created_at"),
     _integer("mismatches"),
-    PrimaryKeyConstraint("scope", "request_id", "rpc"),
+    _integer("item"),
+    PrimaryKeyConstraint("scope", "request_id", "rpc", "item"),
     rowid=False,
 )
 

@@ -46,6 +46,8 @@ STATEMENTS = statements()
 WITHOUT_SCOPE = {
     "caller_store._SELECT_CALLERS": "the store refuses units of merchants",
     "caller_store._PUT_CALLER": "the store refuses units of merchants",
+    "card_store._SELECT_LAST": "the highest number of any row: rows share them",
+    "card_store._INSERT_KEY": "of a card that was just stored in the unit's scope",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
     "merchant_directory_store._PAGE": "the store refuses units of merchants",

@@ -104,7 +104,8 @@ CREATE TABLE request_records (
     entry_index INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     mismatches INTEGER NOT NULL,
-    PRIMARY KEY (scope, request_id, rpc),
+    item INTEGER NOT NULL,
+    PRIMARY KEY (scope, request_id, rpc, item),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 )
  WITHOUT ROWID;
