@@ -5,8 +5,9 @@ what is made here.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 
 import grpc.aio
@@ -15,14 +16,18 @@ from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.keys.key_upkeep import KeyUpkeep
+from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
+from gateway.metrics import Metrics
+from gateway.parts import Parts
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
-from gateway.payments.boundaries import Reached, ignore
+from gateway.payments.boundaries import ignore
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
 from gateway.payments.create_payment import CreatePayment
@@ -37,12 +42,13 @@ from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.guard import Guard
+from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
-    DrainableHealth,
     Service,
     audit_service,
     build_server,
@@ -56,6 +62,7 @@ from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.card_access import CardAccess
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
+from gateway.vault.rewrap_cards import RewrapCards
 from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
@@ -63,6 +70,8 @@ from gateway.words.clock import Clock
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
+# No call that began before an epoch's last pause may still need its keys.
+_PAUSE_LEASES: Final = 2
 
 
 class Gateway:
@@ -76,13 +85,16 @@ class Gateway:
         storage: SqliteStorage,
         processors: Mapping[str, Processor],
         clock: Clock,
-        reached: Reached = ignore,
+        reached: Callable[[StrEnum], None] = ignore,
     ) -> None:
         self.settings = settings
         self.keys = keys
         self.storage = storage
         self.processors = processors
         self.clock = clock
+        self.metrics = Metrics()
+        self.parts = Parts()
+        self.guards: list[Guard] = []
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
@@ -98,35 +110,28 @@ class Gateway:
         deadline = timedelta(seconds=settings.processor_deadline_seconds)
         self._asking = Asking(deadline)
         self._lease = deadline * _LEASE_CALLS
-        self._outcomes = RecordOutcome(storage=storage)
-        self._steps = ProcessorSteps(
-            storage=storage,
-            access=self._access,
-            outcomes=self._outcomes,
-            asking=self._asking,
-            clock=clock,
-            reached=reached,
+        self.rotation = self._rotation()
+        self.key_upkeep = KeyUpkeep(
+            provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
+        self._outcomes = RecordOutcome(storage=storage)
+        self._steps = self._processor_steps()
         self._moves = [
             self._mover(rules(self._asking))
             for rules in (capture_rules, cancel_rules, refund_rules)
         ]
         self._create = self._create_payment()
         self.resolver = self._resolver()
-        self.services: list[Service] = [
-            vault_service(self._vault()),
-            payment_service(self._payments()),
-            merchant_service(self._merchants()),
-            audit_service(
-                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
-            ),
-        ]
-        self.health = DrainableHealth(service.name for service in self.services)
+        self.services = self._services()
+        names = [service.name for service in self.services]
+        self.health = DrainableHealth(names, self.parts)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
+        guard = Guard(authenticator, metrics=self.metrics)
+        self.guards.append(guard)
         return build_server(
-            authenticator=authenticator,
+            guard=guard,
             services=self.services,
             health_servicer=self.health,
         )
@@ -139,6 +144,51 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _services(self) -> list[Service]:
+        return [
+            vault_service(self._vault()),
+            payment_service(self._payments()),
+            merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+            ),
+        ]
+
+    def _processor_steps(self) -> ProcessorSteps:
+        return ProcessorSteps(
+            storage=self.storage,
+            access=self._access,
+            outcomes=self._outcomes,
+            asking=self._asking,
+            clock=self.clock,
+            reached=self._reached,
+        )
+
+    def _rotation(self) -> RotateEpoch:
+        days = self.settings.epoch_rotation_days
+        cards = RewrapCards(
+            storage=self.storage,
+            cards=self.storage,
+            hierarchy=self._hierarchy,
+            vault_id=self.keys.vault_id,
+        )
+        return RotateEpoch(
+            RotationParts(
+                provider=self.keys,
+                storage=self.storage,
+                holders=self.storage,
+                rewraps=[cards],
+                hierarchy=self._hierarchy,
+                clock=self.clock,
+                period=timedelta(days=days) if days else None,
+                pause=self._lease * _PAUSE_LEASES,
+                instance=self._instance,
+                # SQLite: no other process has the database.
+                lease=timedelta(0),
+                reached=self._reached,
+            )
+        )
 
     def _vault(self) -> VaultServicer:
         return VaultServicer(
@@ -155,7 +205,9 @@ class Gateway:
                 clock=self.clock,
             ),
             read_card_tokens=ReadCardTokens(storage=self.storage),
-            delete_card_token=DeleteCardToken(storage=self.storage, clock=self.clock),
+            delete_card_token=DeleteCardToken(
+                storage=self.storage, backups=self.rotation, clock=self.clock
+            ),
             provider=self.keys,
             pages=PageTokens(self.keys),
             digests=self._digests,

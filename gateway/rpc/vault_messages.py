@@ -204,11 +204,14 @@ def show_view(view: CardView) -> vault_service_pb2.GetCardTokenResponse:
 
 def show_deleted(done: Deleted) -> vault_service_pb2.DeleteCardTokenResponse:
     """Returns the answer of DeleteCardToken."""
-    return vault_service_pb2.DeleteCardTokenResponse(
+    shown = vault_service_pb2.DeleteCardTokenResponse(
         card_token=show_card(done.card),
         receipt=show_receipt(done.receipt),
         replayed=done.replayed,
     )
+    if done.unrecoverable_at is not None:
+        shown.unrecoverable_time.FromDatetime(done.unrecoverable_at)
+    return shown
 
 
 def show_card(

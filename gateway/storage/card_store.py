@@ -95,6 +95,8 @@ _SELECT_WRAPPING: Final = sql(
         wrapping_keys.c.key_id.in_(
             select(func.json_each(bindparam("key_ids")).table_valued("value"))
         ),
+        # Its copies would not open once its epoch is destroyed.
+        wrapping_keys.c.retired_at.is_(None),
     )
 )
 _INSERT_KEY: Final = insert_into(data_keys)

@@ -132,7 +132,22 @@ wrapping_keys: Final = _table(
     _text("epoch"),
     _blob("wrapped"),
     _integer("created_at"),
+    _integer("retired_at", optional=True),
     UniqueConstraint("scope", "key_id"),
+)
+
+epochs: Final = _table(
+    "epochs",
+    _number("epoch_number"),
+    _text("epoch"),
+    _integer("state"),
+    _integer("made_at"),
+    _integer("due_at", optional=True),
+    _integer("destroyed_at", optional=True),
+    _integer("moved"),
+    _text("instance"),
+    _integer("lease_until", optional=True),
+    UniqueConstraint("epoch"),
 )
 
 cards: Final = _table(

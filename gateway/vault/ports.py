@@ -9,9 +9,10 @@ from typing import Protocol
 from gateway.audit.ports import AuditUnit
 from gateway.cards.expiry import Expiry
 from gateway.idempotency.ports import RequestUnit
+from gateway.keys.ports import KeyUnit
 from gateway.merchants.ports import MerchantUnit
 from gateway.policy.mandate import Mandate
-from gateway.words.identifiers import CardTokenName, ProcessorAccountId
+from gateway.words.identifiers import CardTokenName, MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
@@ -159,6 +160,50 @@ class VaultUnit(AuditUnit, RequestUnit, MerchantUnit, Protocol):
     @property
     def cards(self) -> CardStore:
         """The merchant's cards."""
+
+
+class DataKeyStore(Protocol):
+    """The wrapped copies of the merchant's data keys, for whoever re-wraps them."""
+
+    def rewrap(
+        self, token: CardTokenName, old: WrappedDataKey, new: WrappedDataKey
+    ) -> bool:
+        """Replaces a copy by one under a newer wrapping key of the same purpose.
+
+        Returns whether it was there: nothing that was erased meanwhile comes back.
+        """
+
+
+class RewrapUnit(VaultUnit, KeyUnit, Protocol):
+    """The slice of the unit of work that re-wrapping uses."""
+
+    @property
+    def data_keys(self) -> DataKeyStore:
+        """The wrapped copies of the merchant's data keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardUnder:
+    """A card with a copy that an epoch's wrapping keys wrapped."""
+
+    number: int
+    merchant: MerchantId
+    token: CardTokenName
+
+
+class CardsUnderEpoch(Protocol):
+    """Finds the cards that a rotation has to visit, of every merchant."""
+
+    async def cards_under(
+        self, epoch: str, *, after: int, limit: int
+    ) -> Sequence[CardUnder]:
+        """Returns the next cards in the order of their numbers.
+
+        Args:
+            epoch: The epoch to leave.
+            after: The number of the last card that was visited; 0 at first.
+            limit: How many at most.
+        """
 
 
 class CardRecipient(Protocol):

@@ -50,6 +50,10 @@ WITHOUT_SCOPE = {
     "card_store._INSERT_KEY": "of a card that was just stored in the unit's scope",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
+    "data_key_store._CARDS_UNDER": "a rotation works for every merchant",
+    "epoch_store._PUT": "the store refuses units of merchants",
+    "epoch_store._SELECT": "the store refuses units of merchants",
+    "key_store._MERCHANTS_WITH": "a rotation works for every merchant",
     "merchant_directory_store._PAGE": "the store refuses units of merchants",
     "merchant_directory_store._ONE": "the store refuses units of merchants",
     "merchant_store._SELECT_SCOPE": "finds the scope by the merchant's name",
@@ -57,7 +61,11 @@ WITHOUT_SCOPE = {
     "payment_store._UNSETTLED": "the resolver works for every merchant",
 }
 # Small by their nature, or sorted anyway.
-SCANS = {"caller_store._SELECT_CALLERS"}
+SCANS = {
+    "caller_store._SELECT_CALLERS",
+    "epoch_store._SELECT",
+    "key_store._MERCHANTS_WITH",  # once a rotation, on a thread of its own
+}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +138,7 @@ class TestTables:
             "data_keys": "card",
             "credential_references": "card",
             "callers": "spiffe_id",
+            "epochs": "epoch",
         }
 
         for each in METADATA.tables.values():

@@ -495,8 +495,8 @@ class DeleteCardTokenResponse(_message.Message):
 
     @_builtins.property
     def unrecoverable_time(self) -> _timestamp_pb2.Timestamp:
-        """After this time no backup of the database can open the card either; absent until
-        a key rotation is scheduled.
+        """After this time no backup of the database can open the card either, whoever keeps
+        it; the log entry says the same. Absent if the gateway does not rotate its keys.
         """
 
     def __init__(

@@ -15,6 +15,20 @@ CREATE TABLE scopes (
     UNIQUE (merchant)
 );
 
+CREATE TABLE epochs (
+    epoch_number INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    made_at INTEGER NOT NULL,
+    due_at INTEGER,
+    destroyed_at INTEGER,
+    moved INTEGER NOT NULL,
+    instance TEXT NOT NULL,
+    lease_until INTEGER,
+    PRIMARY KEY (epoch_number),
+    UNIQUE (epoch)
+);
+
 CREATE TABLE cards (
     card INTEGER NOT NULL,
     scope INTEGER NOT NULL,
@@ -118,6 +132,7 @@ CREATE TABLE wrapping_keys (
     epoch TEXT NOT NULL,
     wrapped BLOB NOT NULL,
     created_at INTEGER NOT NULL,
+    retired_at INTEGER,
     PRIMARY KEY (wrapping_key),
     UNIQUE (scope, key_id),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
