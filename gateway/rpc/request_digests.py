@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from gateway.idempotency.digest import request_digest
 from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
-from gateway.words.identifiers import read_merchant_id
+from gateway.words.identifiers import GATEWAY, read_merchant_id
 from gateway.words.length_prefix import join_parts
 
 # What differs between two tries of one request, and what must never be remembered in
@@ -35,7 +35,9 @@ class RequestDigests:
             RequestInvalid: Its merchant is not a merchant id.
         """
         fields: Any = request
-        key = self._keys.of(read_merchant_id(fields.merchant))
+        # Requests that name no merchant are about the gateway itself.
+        named = "merchant" in fields.DESCRIPTOR.fields_by_name
+        key = self._keys.of(read_merchant_id(fields.merchant) if named else GATEWAY)
         return request_digest(key, rpc, _without_secrets(request))
 
     def of_items(self, rpc: str, request: Message) -> list[bytes]:
