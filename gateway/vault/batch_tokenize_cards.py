@@ -25,6 +25,7 @@ from gateway.errors import (
 )
 from gateway.idempotency.claims import Repeated, Reused, judge
 from gateway.idempotency.ports import RequestRecord
+from gateway.policy.in_force import policy_in_force
 from gateway.policy.mandate import Mandate
 from gateway.unit_of_work import Storage
 from gateway.vault.ports import VaultUnit
@@ -345,17 +346,18 @@ def _store(
 
 def _refuse(unit: VaultUnit, cards: Mapping[int, _Ready]) -> Mapping[int, Refusal]:
     """Decides for each mandate; appends one denial for all that one rule refuses."""
+    example = next(iter(cards.values())).prepared
+    policy = policy_in_force(unit, example.asked)
     merchant = unit.merchants.get()
     decided: dict[Mandate, Refusal | None] = {}
     refused: dict[int, Refusal] = {}
     for place, card in cards.items():
         mandate = card.prepared.stored.mandate
         if mandate not in decided:
-            decided[mandate] = find_refusal(merchant, mandate)
+            decided[mandate] = find_refusal(merchant, policy, mandate)
         refusal = decided[mandate]
         if refusal is not None:
             refused[place] = refusal
-    example = next(iter(cards.values())).prepared.entry
     for refusal, count in Counter(refused.values()).items():
-        unit.log.append(refusal.entry(example, count=count))
+        unit.log.append(refusal.entry(example.entry, count=count))
     return refused

@@ -21,8 +21,11 @@ from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
 from gateway.merchants.ports import Merchant
 from gateway.policy.decide import decide
+from gateway.policy.in_force import Asked, InForce, policy_in_force
 from gateway.policy.mandate import Mandate
-from gateway.policy.versions import PolicyVersion, version_numbered
+from gateway.policy.permissions import INDISPENSABLE
+from gateway.policy.policy_time import PolicyTime
+from gateway.policy.versions import PolicyVersion
 from gateway.unit_of_work import Storage
 from gateway.vault import envelope
 from gateway.vault.card_record import encode_details
@@ -83,20 +86,22 @@ class Refusal:
         return PolicyDenied(metadata={"rule": self.rule, "purpose": self.purpose.value})
 
 
-def find_refusal(merchant: Merchant, mandate: Mandate) -> Refusal | None:
+def find_refusal(
+    merchant: Merchant, policy: InForce, mandate: Mandate
+) -> Refusal | None:
     """Returns why the merchant may not keep a card under this mandate, or None."""
-    policy = version_numbered(merchant.policy_version)
     for purpose in sorted(mandate.purposes):
+        elements = policy.permissions.elements(purpose, Verb.TOKENIZE)
         decision = decide(
             verb=Verb.TOKENIZE,
             purpose=purpose,
             granted=True,
-            in_policy=purpose in policy.purposes,
+            in_policy=elements >= INDISPENSABLE,
             merchant=merchant.state,
             card=CardState.ACTIVE,
         )
         if not decision.allowed:
-            return Refusal(purpose, decision.rule, policy)
+            return Refusal(purpose, decision.rule, policy.version)
     return None
 
 
@@ -107,12 +112,14 @@ class PreparedCard:
     stored: StoredCard
     keys: tuple[WrappedDataKey, ...] = field(repr=False)
     entry: Entry = field(repr=False)
+    asked: Asked = field(repr=False)
 
     def refuse(self, unit: VaultUnit) -> Refusal | None:
         """Decides whether the merchant may keep the card for every purpose of its
         mandate; if not, appends the denial.
         """
-        refusal = find_refusal(unit.merchants.get(), self.stored.mandate)
+        policy = policy_in_force(unit, self.asked)
+        refusal = find_refusal(unit.merchants.get(), policy, self.stored.mandate)
         if refusal is not None:
             unit.log.append(refusal.entry(self.entry))
         return refusal
@@ -132,8 +139,10 @@ class SealCard:
         provider: KeyProvider,
         hierarchy: KeyHierarchy,
         storage: Storage[VaultUnit],
+        policy_time: PolicyTime,
     ) -> None:
         self._provider = provider
+        self._policy_time = policy_time
         self._hierarchy = hierarchy
         self._storage = storage
         self._fingerprint_keys = MerchantKeys(provider, "fingerprint")
@@ -152,8 +161,8 @@ class SealCard:
             MerchantNotFound: No such merchant.
             KeyUnavailable: The key provider did not answer.
         """
-        owner = await self._storage.read(merchant, lambda unit: unit.merchants.get())
-        policy = version_numbered(owner.policy_version)
+        in_force = await self._storage.read(merchant, policy_in_force)
+        policy = in_force.version
         granted = {purpose for new in cards for purpose in new.mandate.purposes}
         wrapping = {
             purpose: await self._hierarchy.wrapping_key(merchant, purpose)
@@ -173,29 +182,12 @@ class SealCard:
         policy: PolicyVersion,
         wrapping: Mapping[Purpose, WrappingKey],
     ) -> PreparedCard:
-        details = new.received.details
-        key = self._fingerprint_keys.of(new.merchant)
-        number = number_fingerprint(key, details.number)
-        card = StoredCard(
-            token=CardTokenName(new_name("card")),
-            customer_reference=new.customer_reference,
-            state=CardState.ACTIVE,
-            brand=details.number.brand.id,
-            last_four=details.number.last_four,
-            expiry=details.expiry,
-            mandate=new.mandate,
-            policy_version=policy.number,
-            generation=_FIRST_GENERATION,
-            # To the millisecond, as it is stored: a repeated answer is the same.
-            created_at=new.now.replace(microsecond=new.now.microsecond // 1000 * 1000),
-            number_fingerprint=number,
-            expiry_fingerprint=expiry_fingerprint(key, number, details.expiry),
-        )
+        card = self._describe(new, policy)
         entropy = os.urandom(2 * envelope.DATA_KEY_BYTES + _SALT_BYTES)
         card_key = entropy[: envelope.DATA_KEY_BYTES]
         reference_key = entropy[envelope.DATA_KEY_BYTES : 2 * envelope.DATA_KEY_BYTES]
         aad = envelope.card_aad(self._provider.vault_id, new.merchant, card)
-        sealed = envelope.seal(card_key, encode_details(details), aad)
+        sealed = envelope.seal(card_key, encode_details(new.received.details), aad)
         granted = new.mandate.purposes
         card_keys = {purpose: wrapping[purpose] for purpose in granted}
         keys = (
@@ -219,7 +211,39 @@ class SealCard:
             card=card.token,
             card_salt=entropy[-_SALT_BYTES:],
         )
-        return PreparedCard(stored=replace(card, sealed=sealed), keys=keys, entry=entry)
+        return PreparedCard(
+            stored=replace(card, sealed=sealed),
+            keys=keys,
+            entry=entry,
+            asked=Asked(
+                merchant=new.merchant,
+                caller=new.caller,
+                request_id=new.request_id,
+                at=new.now,
+                policy_at=self._policy_time.at(new.now),
+            ),
+        )
+
+    def _describe(self, new: NewCard, policy: PolicyVersion) -> StoredCard:
+        """Returns the card's row, but for what is sealed."""
+        details = new.received.details
+        key = self._fingerprint_keys.of(new.merchant)
+        number = number_fingerprint(key, details.number)
+        return StoredCard(
+            token=CardTokenName(new_name("card")),
+            customer_reference=new.customer_reference,
+            state=CardState.ACTIVE,
+            brand=details.number.brand.id,
+            last_four=details.number.last_four,
+            expiry=details.expiry,
+            mandate=new.mandate,
+            policy_version=policy.number,
+            generation=_FIRST_GENERATION,
+            # To the millisecond, as it is stored: a repeated answer is the same.
+            created_at=new.now.replace(microsecond=new.now.microsecond // 1000 * 1000),
+            number_fingerprint=number,
+            expiry_fingerprint=expiry_fingerprint(key, number, details.expiry),
+        )
 
     def _wrap(
         self,
