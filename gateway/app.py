@@ -4,6 +4,7 @@
 what is made here.
 """
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -30,6 +31,7 @@ from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
 from gateway.payments.processor_steps import ProcessorSteps
+from gateway.payments.read_payment_events import ReadPaymentEvents
 from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
@@ -82,6 +84,8 @@ class Gateway:
         self.storage = storage
         self.processors = processors
         self.clock = clock
+        # Set when the server stops: streams then end.
+        self.draining = asyncio.Event()
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
@@ -120,7 +124,9 @@ class Gateway:
                 AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
             ),
         ]
-        self.health = DrainableHealth(service.name for service in self.services)
+        self.health = DrainableHealth(
+            (service.name for service in self.services), self.draining
+        )
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
@@ -163,6 +169,11 @@ class Gateway:
             refund_payment=refund,
             read_payments=ReadPayments(storage=self.storage),
             list_payments=ListPayments(storage=self.storage),
+            read_events=ReadPaymentEvents(
+                storage=self.storage,
+                poll=timedelta(seconds=self.settings.events_poll_seconds),
+                draining=self.draining,
+            ),
             digests=self._digests,
             page_tokens=PageTokens(self.keys),
         )

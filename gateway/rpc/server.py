@@ -69,14 +69,21 @@ class DrainableHealth(health_pb2_grpc.HealthServicer):
     Otherwise one open Watch holds ``stop(grace)`` for the whole grace.
     """
 
-    def __init__(self, services: Iterable[str]) -> None:
-        """Makes a servicer that knows these services, and the server as a whole."""
+    def __init__(
+        self, services: Iterable[str], draining: asyncio.Event | None = None
+    ) -> None:
+        """Makes a servicer that knows these services, and the server as a whole.
+
+        Args:
+            services: Their full names.
+            draining: What ``drain`` sets; other streams of the server may wait for it.
+        """
         self._services = frozenset({"", *services})
-        self._draining = asyncio.Event()
+        self._draining = draining or asyncio.Event()
         self._watchers = 0
 
     def drain(self) -> None:
-        """Says NOT_SERVING to everybody and ends every Watch."""
+        """Says NOT_SERVING to everybody and ends every stream."""
         self._draining.set()
 
     async def Check(  # noqa: N802 - the name is gRPC's
