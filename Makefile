@@ -28,10 +28,11 @@ setup: .venv/.ready ## Create .venv with everything the gateway and its tests ne
 	$(PROTO_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/proto.txt
 	@touch $@
 
-demo: setup ## Tokenize a card and move (simulated) money, from nothing, in under a minute
+demo: setup ## Tokenize a card and move (simulated) money, from nothing; KEEP=1 keeps it in ./demo
 	$(BIN)/bailee demo $(if $(KEEP),--keep demo)
 
 serve: setup ## Serve the gateway in ./demo (made by `make demo KEEP=1`)
+	@test -e demo/bailee.toml || { echo "There is no ./demo yet; make it: make demo KEEP=1"; exit 1; }
 	$(BIN)/bailee serve demo
 
 test: setup ## Unit and contract tests, then tests that start real processes

@@ -6,8 +6,9 @@ what is made here.
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 
 import grpc.aio
@@ -16,6 +17,8 @@ from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.keys.key_upkeep import KeyUpkeep
+from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.merchant_changes import MerchantChanges
@@ -23,7 +26,7 @@ from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
-from gateway.payments.boundaries import Reached, ignore
+from gateway.payments.boundaries import ignore
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
 from gateway.payments.create_payment import CreatePayment
@@ -57,6 +60,7 @@ from gateway.storage.engine import SqliteStorage
 from gateway.vault.card_access import CardAccess
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
+from gateway.vault.rewrap_cards import RewrapCards
 from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
@@ -64,6 +68,8 @@ from gateway.words.clock import Clock
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
+# No call that began before an epoch's last pause may still need its keys.
+_PAUSE_LEASES: Final = 2
 
 
 class Gateway:
@@ -77,7 +83,7 @@ class Gateway:
         storage: SqliteStorage,
         processors: Mapping[str, Processor],
         clock: Clock,
-        reached: Reached = ignore,
+        reached: Callable[[StrEnum], None] = ignore,
     ) -> None:
         self.settings = settings
         self.keys = keys
@@ -101,6 +107,10 @@ class Gateway:
         deadline = timedelta(seconds=settings.processor_deadline_seconds)
         self._asking = Asking(deadline)
         self._lease = deadline * _LEASE_CALLS
+        self.rotation = self._rotation()
+        self.key_upkeep = KeyUpkeep(
+            provider=keys, rotation=self.rotation, storage=storage, clock=clock
+        )
         self._outcomes = RecordOutcome(storage=storage)
         self._steps = ProcessorSteps(
             storage=storage,
@@ -145,6 +155,31 @@ class Gateway:
             await processor.close()
         await self.storage.close()
 
+    def _rotation(self) -> RotateEpoch:
+        days = self.settings.epoch_rotation_days
+        cards = RewrapCards(
+            storage=self.storage,
+            cards=self.storage,
+            hierarchy=self._hierarchy,
+            vault_id=self.keys.vault_id,
+        )
+        return RotateEpoch(
+            RotationParts(
+                provider=self.keys,
+                storage=self.storage,
+                holders=self.storage,
+                rewraps=[cards],
+                hierarchy=self._hierarchy,
+                clock=self.clock,
+                period=timedelta(days=days) if days else None,
+                pause=self._lease * _PAUSE_LEASES,
+                instance=self._instance,
+                # SQLite: no other process has the database.
+                lease=timedelta(0),
+                reached=self._reached,
+            )
+        )
+
     def _vault(self) -> VaultServicer:
         return VaultServicer(
             tokenize_card=TokenizeCard(
@@ -154,8 +189,11 @@ class Gateway:
                 clock=self.clock,
             ),
             read_card_tokens=ReadCardTokens(storage=self.storage),
-            delete_card_token=DeleteCardToken(storage=self.storage, clock=self.clock),
+            delete_card_token=DeleteCardToken(
+                storage=self.storage, backups=self.rotation, clock=self.clock
+            ),
             provider=self.keys,
+            pages=PageTokens(self.keys),
             digests=self._digests,
             clock=self.clock,
         )

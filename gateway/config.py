@@ -9,18 +9,35 @@ docs/operations.md describes each setting.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 FILE_NAME: Final = "bailee.toml"
+_PORT_MAX: Final = 65535
+# Pydantic's sentence for a name that is not a setting speaks of "extra inputs".
+_SAYS: Final = {"extra_forbidden": "no such setting"}
 
 
 class ConfigInvalid(Exception):
     """A setting is missing or wrong; the text says which and what to do."""
+
+
+def check_listen(text: str) -> str:
+    """Returns the address to listen on, if it is one.
+
+    Raises:
+        ValueError: Not host and port; the text gives an example.
+    """
+    host, _, port = text.rpartition(":")
+    known = re.fullmatch(r"\S+", host) and re.fullmatch(r"[0-9]{1,5}", port)
+    if not known or int(port) > _PORT_MAX:
+        raise ValueError("is not host:port, such as 127.0.0.1:7443")
+    return text
 
 
 class Settings(BaseSettings):
@@ -34,7 +51,7 @@ class Settings(BaseSettings):
     )
 
     folder: Path = Field(exclude=True)
-    listen: str = Field("127.0.0.1:7443", pattern=r"^[^\s]+:\d{1,5}$")
+    listen: str = "127.0.0.1:7443"
     accept_plain_cards: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: Path = Path("data/bailee.db")
@@ -51,8 +68,15 @@ class Settings(BaseSettings):
     processor_deadline_seconds: float = Field(20.0, gt=0, le=80)
     settle_interval_seconds: float = Field(5.0, gt=0, le=3600)
     events_poll_seconds: float = Field(0.5, gt=0, le=60)
+    epoch_rotation_days: int = Field(30, ge=0, le=366)
+    key_upkeep_seconds: float = Field(60.0, gt=0, le=3600)
     stop_grace_seconds: float = Field(25.0, ge=0, le=600)
     callers_refresh_seconds: float = Field(2.0, gt=0, le=60)
+
+    @field_validator("listen")
+    @classmethod
+    def _read_listen(cls, text: str) -> str:
+        return check_listen(text)
 
     def path(self, name: str) -> Path:
         """Returns a path setting, made absolute."""
@@ -75,6 +99,8 @@ class Settings(BaseSettings):
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigInvalid(f"{file} is not TOML: {error}") from error
+        except OSError as error:
+            raise ConfigInvalid(f"{file} cannot be read: {error.strerror}") from error
         for name in cls.model_fields:
             variable = f"BAILEE_{name.upper()}"
             if variable in os.environ and name != "folder":
@@ -83,7 +109,8 @@ class Settings(BaseSettings):
             return cls(**values, folder=folder.resolve())
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+                f"{'.'.join(str(part) for part in item['loc'])}: "
+                + _SAYS.get(item["type"], item["msg"].removeprefix("Value error, "))
                 for item in error.errors(include_input=False)
             )
             raise ConfigInvalid(f"{file}: {problems}") from error

@@ -211,7 +211,7 @@ class StateConflict(GatewayError):
     """The resource's state does not allow this."""
 
     reason = Reason.STATE_CONFLICT
-    message = "the state does not allow this"
+    message = "the state, or what is left of the amount, does not allow this"
 
 
 class LimitExceeded(GatewayError):

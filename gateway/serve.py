@@ -11,6 +11,7 @@ from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.key_providers.file import FileKeyProvider
+from gateway.keys.key_upkeep import KeyUpkeep
 from gateway.logs import configure_logs
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.rpc.callers import CallerDirectory
@@ -55,13 +56,15 @@ async def serve(settings: Settings) -> None:
         await server.start()
         _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
         resolver = asyncio.create_task(_settle(gateway.resolver, settings))
+        upkeep = asyncio.create_task(_keep_keys(gateway.key_upkeep, settings))
         await _stop_asked()
         _log.info("draining")
         gateway.health.drain()
         await server.stop(settings.stop_grace_seconds)
-        resolver.cancel()
-        with suppress(asyncio.CancelledError):
-            await resolver
+        for task in (resolver, upkeep):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
     finally:
         await callers.close()
         await gateway.close()
@@ -76,6 +79,17 @@ async def _settle(resolver: SettleUnknownPayments, settings: Settings) -> None:
         except GatewayError as error:
             _log.warning("resolver", extra={"reason": error.reason})
         await asyncio.sleep(settings.settle_interval_seconds)
+
+
+async def _keep_keys(upkeep: KeyUpkeep, settings: Settings) -> None:
+    """Renews keys when they are due."""
+    while True:
+        try:
+            await upkeep.run_once()
+        except GatewayError as error:
+            fields = {"reason": error.reason, **error.metadata}
+            _log.error("key upkeep", extra=fields)
+        await asyncio.sleep(settings.key_upkeep_seconds)
 
 
 async def _stop_asked() -> None:

@@ -38,6 +38,7 @@ class EntryType(StrEnum):
     MERCHANT_UPDATED = "merchant.updated"
     MERCHANT_DEACTIVATED = "merchant.deactivated"
     WRAPPING_KEYS_RETIRED = "key.wrapping_retired"
+    KEY_ROTATION_PLANNED = "key.rotation_planned"
     EPOCH_KEY_CREATED = "key.epoch_created"
     EPOCH_KEY_DESTROYED = "key.epoch_destroyed"
     SEALING_KEY_CREATED = "key.sealing_created"

@@ -7,6 +7,7 @@ Invariants:
   * Verifiers hash the stored bytes; they never encode again.
 """
 
+import json
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -92,6 +93,12 @@ def show_time(moment: datetime) -> str:
         raise ValueError("a time needs its zone")
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
+
+
+def effective_time(leaf: bytes) -> datetime | None:
+    """Returns when what an entry announces begins to hold, if the leaf says so."""
+    shown = json.loads(leaf).get("effective")
+    return None if shown is None else datetime.fromisoformat(shown)
 
 
 def _quote(value: str | None) -> str | None:

@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bailee import Bundle
+
 from gateway.adapters import open_keys
 from gateway.audit.checkpoint import read_verifier_key, verifier_key
 from gateway.audit.export import write_export
 from gateway.audit.verify import LogBroken, verify_export, verify_log
+from gateway.cli.refusals import explain
 from gateway.config import Settings
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, MerchantNotFound, RequestInvalid
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.storage.log_reader import open_stored_log
 from gateway.storage.log_store import StoredLog
@@ -24,8 +27,24 @@ class AuditFailed(Exception):
     """The log does not verify, or could not be read; the text says which."""
 
 
+def is_export(folder: Path) -> bool:
+    """Whether the folder looks like what ``bailee audit export`` writes."""
+    return (folder / "checkpoint").is_file()
+
+
+def verifier_key_of(bundle: Path) -> str:
+    """Returns the public key that a caller's bundle pins for its merchant's log."""
+    try:
+        facts = Bundle.read(bundle)
+    except (OSError, ValueError) as error:
+        raise AuditFailed(str(error)) from error
+    return verifier_key(facts.log_origin, facts.log_key)
+
+
 def verify_export_at(folder: Path, key: str) -> str:
     """Checks an export with the public key alone and returns what held."""
+    if not is_export(folder):
+        raise AuditFailed(f"{folder} is no export: it has no file named checkpoint")
     try:
         origin, public_key = read_verifier_key(key)
         checked = verify_export(folder, origin=origin, public_key=public_key)
@@ -55,6 +74,8 @@ def export_gateway_at(settings: Settings, merchant: str, target: Path) -> str:
             )
         except FileExistsError as error:
             raise AuditFailed(f"{target} exists; name a new folder") from error
+        except OSError as error:
+            raise AuditFailed(f"{target} cannot be written: {error}") from error
         except LogBroken as error:
             raise AuditFailed(f"not exported, the log is broken: {error}") from None
         key = verifier_key(log.origin, public_key)
@@ -77,7 +98,9 @@ def _opened(settings: Settings, merchant: str) -> Iterator[tuple[StoredLog, byte
             vault_id=keys.vault_id,
         ) as log:
             yield log, keys.log_public_key
-    except GatewayError as error:
-        raise AuditFailed(f"{error}: merchant {merchant}") from None
+    except (MerchantNotFound, RequestInvalid) as error:
+        raise AuditFailed(f"no such merchant: {merchant}") from error
+    except (GatewayError, OSError) as error:
+        raise AuditFailed(explain(error)) from error
     except sqlite3.Error as error:
         raise AuditFailed(f"the database cannot be read: {error}") from None

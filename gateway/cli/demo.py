@@ -253,13 +253,22 @@ def show_money(money: money_pb2.Money) -> str:
     return f"{whole}.{part:02d} {money.currency}"
 
 
-def run_demo(*, keep: Path | None, console: Console) -> None:
-    """Runs the demo in ``keep``, or in a folder that is removed afterwards."""
+def run_demo(*, keep: Path | None, console: Console, command: str) -> None:
+    """Runs the demo in ``keep``, or in a folder that is removed afterwards.
+
+    Raises:
+        DemoFailed: A step did not do what it says, or ``keep`` exists.
+    """
     if keep is not None:
+        if keep.exists():
+            raise DemoFailed(
+                f"{keep} exists, and nothing is overwritten; serve it "
+                f"({command} serve {keep}), or remove it and start again"
+            )
         Demo(folder=keep, console=console).run()
-        console.print(
-            f"\nKept. Serve it: bailee serve {keep}   Bundle: {keep}/bundles/billing"
-        )
+        console.print(f"\nKept in {keep}.", highlight=False)
+        console.print(f"   serve it: {command} serve {keep}", soft_wrap=True)
+        console.print(f"   bundle:   {keep / 'bundles/billing'}", soft_wrap=True)
         return
     with tempfile.TemporaryDirectory(prefix="bailee-demo-") as scratch:
         Demo(folder=Path(scratch) / "gateway", console=console).run()

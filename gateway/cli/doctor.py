@@ -2,8 +2,10 @@
 
 import shutil
 import socket
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -59,11 +61,17 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
     now = SystemClock().now()
     files = [settings.path("tls_certificate"), settings.path("billing_ca")]
     files += sorted((settings.folder / "bundles").glob("*/client.pem"))
+    if not settings.path("tls_key").exists():
+        yield _missing(settings.path("tls_key"))
     for file in files:
         if not file.exists():
-            yield Finding("FAIL", f"{file} is missing; restore it or init a new folder")
+            yield _missing(file)
             continue
-        ends = expires_at(file.read_bytes())
+        try:
+            ends = expires_at(file.read_bytes())
+        except (OSError, ValueError):
+            yield Finding("FAIL", f"{file} is not a PEM certificate; restore it")
+            continue
         if ends <= now:
             yield Finding(
                 "FAIL",
@@ -74,6 +82,10 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
             yield Finding("warn", f"{file} ends on {ends:%Y-%m-%d}; renew it")
         else:
             yield Finding("ok  ", f"{file} is valid to {ends:%Y-%m-%d}")
+
+
+def _missing(file: Path) -> Finding:
+    return Finding("FAIL", f"{file} is missing; restore it or init a new folder")
 
 
 def _check_secrets(settings: Settings) -> Iterator[Finding]:
@@ -103,7 +115,7 @@ def _check_keyring(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "the keyring is not encrypted; whoever reads its files and the database "
-            "opens cards. bailee init --passphrase-file encrypts it",
+            "opens cards. A new gateway's is, with bailee init --passphrase-file",
         )
 
 
@@ -112,10 +124,16 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     if not database.exists():
         yield Finding("FAIL", f"{database} is missing; restore a backup")
         return
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as rows:
+            rows.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        yield Finding("FAIL", f"{database} cannot be read: {error}; restore a backup")
+        return
     free = shutil.disk_usage(database.parent).free
     if free < _DISK_FREE_BYTES:
         yield Finding("warn", f"{database.parent} has less than 1 GiB free")
-    yield Finding("ok  ", f"{database} is there")
+    yield Finding("ok  ", f"{database} can be read")
 
 
 def _check_processors(settings: Settings) -> Iterator[Finding]:
@@ -127,16 +145,18 @@ def _check_processors(settings: Settings) -> Iterator[Finding]:
     if not settings.simulator and not keys:
         yield Finding(
             "FAIL",
-            f"no processor: put a Stripe key into {settings.path('credentials')}",
+            "no processor: put a Stripe key into "
+            f"{settings.path('credentials') / 'stripe.key'}",
         )
 
 
 def _check_port(settings: Settings) -> Iterator[Finding]:
     host, _, port = settings.listen.rpartition(":")
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        taken = probe.connect_ex((host, int(port))) == 0
-    text = "something answers" if taken else "nothing listens"
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=1.0):
+            text = "something answers"
+    except OSError:
+        text = "nothing listens"
     yield Finding("ok  ", f"{text} on {settings.listen}")
 
 

@@ -5,11 +5,13 @@ and nothing is ever overwritten.
 """
 
 import asyncio
+import ipaddress
+import re
 import secrets
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,8 @@ from gateway.adapters import open_keys, open_storage
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
 from gateway.cli.certificates import Authority, Issued
-from gateway.config import FILE_NAME, Settings
+from gateway.config import FILE_NAME, Settings, check_listen
+from gateway.errors import RequestInvalid
 from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.versions import NEWEST
@@ -29,6 +32,9 @@ from gateway.words.callers import Caller, Role
 from gateway.words.identifiers import GATEWAY, ProcessorAccountId, read_merchant_id
 from gateway.words.lifecycles import MerchantState
 
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# The common name of a certificate has no room for more (RFC 5280, ub-common-name).
+_HOST_LENGTH_MAX: Final = 64
 _BILLING_ROLES: Final = frozenset({Role.TOKENIZE, Role.PAY, Role.REFUND, Role.READ})
 
 
@@ -46,11 +52,13 @@ class InitOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """Where things are."""
+    """Where things are, and what the operator should know about them."""
 
     folder: Path
     bundle: Path
-    vault_id: str = field(default="")
+    vault_id: str
+    processor: str
+    only_this_machine: bool
 
 
 class InitRefused(Exception):
@@ -61,10 +69,12 @@ def create_gateway(folder: Path, options: InitOptions, now: datetime) -> Created
     """Makes a gateway in a new folder.
 
     Raises:
-        InitRefused: The folder exists, or a Stripe key is not one.
+        InitRefused: The folder exists, an option is not of its form, or a Stripe key
+            is not one.
     """
     if folder.exists():
         raise InitRefused(f"{folder} exists; bailee init never overwrites")
+    _check(options)
     stripe_key = _read_stripe_key(options.stripe_key_file)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
@@ -76,7 +86,63 @@ def create_gateway(folder: Path, options: InitOptions, now: datetime) -> Created
         shutil.rmtree(building, ignore_errors=True)
         raise
     bundle = folder / "bundles" / options.caller
-    return Created(folder=folder, bundle=bundle, vault_id=vault_id)
+    return Created(
+        folder=folder,
+        bundle=bundle,
+        vault_id=vault_id,
+        processor=_describe_processor(stripe_key),
+        only_this_machine=_is_loopback(options.listen.rpartition(":")[0])
+        and not all(_is_loopback(host) for host in options.hosts),
+    )
+
+
+def _check(options: InitOptions) -> None:
+    """Refuses what would end up in a certificate, a path or a setting and not work."""
+    try:
+        check_listen(options.listen)
+    except ValueError as error:
+        raise InitRefused(f"--listen {error}") from error
+    for host in options.hosts:
+        if not _is_address(host) and not _is_host_name(host):
+            raise InitRefused(f"--host {host!r} is not a host name or an IP address")
+    if ":" in options.hosts[0]:
+        raise InitRefused("the first --host names the vault: no IPv6 address")
+    if not _NAME.fullmatch(options.caller):
+        raise InitRefused("--caller is not made of a-z, 0-9 and inner hyphens")
+    try:
+        read_merchant_id(options.merchant)
+    except RequestInvalid as error:
+        raise InitRefused(
+            "--merchant is not 3 to 40 characters of a-z, 0-9 and inner hyphens"
+        ) from error
+
+
+def _is_host_name(text: str) -> bool:
+    labels = text.lower().split(".")
+    return len(text) <= _HOST_LENGTH_MAX and all(map(_NAME.fullmatch, labels))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    bare = host.strip("[]")
+    return bare == "localhost" or (
+        _is_address(bare) and ipaddress.ip_address(bare).is_loopback
+    )
+
+
+def _describe_processor(stripe_key: str) -> str:
+    if not stripe_key:
+        return "the embedded simulator; no real money moves"
+    if "_live_" in stripe_key:
+        return "Stripe with a live key; real money moves"
+    return "Stripe in test mode; no real money moves"
 
 
 def _build(folder: Path, options: InitOptions, stripe_key: str, now: datetime) -> str:

@@ -16,6 +16,8 @@ def explain(problem: object) -> str:
     """Returns the problem's sentence and what it knows beside it."""
     from gateway.errors import FieldError, GatewayError
 
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return f"{problem.filename}: {problem.strerror}"
     if not isinstance(problem, GatewayError):
         return str(problem)
     details = [f"{name}: {text}" for name, text in problem.metadata.items()]

@@ -3,6 +3,7 @@
 docs/keys.md lists each key, its holder, its rotation and what its loss means.
 """
 
+import asyncio
 import hashlib
 import os
 import secrets
@@ -18,13 +19,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from gateway.errors import KeyUnavailable, SealedCardRejected
-from gateway.key_providers.keyring import Keyring, KeyringFile, StoredSealingKey
+from gateway.errors import InvariantBroken, KeyUnavailable, SealedCardRejected
+from gateway.key_providers.keyring import (
+    EPOCHS_MAX,
+    KEYRING,
+    Keyring,
+    KeyringFile,
+    StoredSealingKey,
+)
 from gateway.keys.ports import SealingKey
 from gateway.keys.wrap import KEY_BYTES, Wrapper
 from gateway.words.length_prefix import join_parts
 
-SEALING_KEY_LIFETIME: Final = timedelta(days=30)
+# With the next line: a new sealing key every day, each good for a week when it is new.
+SEALING_KEY_LIFETIME: Final = timedelta(days=8)
 # A new sealing key is made when the newest has less than this left.
 _RENEW_BEFORE: Final = timedelta(days=7)
 _KEY_LABEL: Final = "bailee-sealing-key/v1"
@@ -59,9 +67,11 @@ class FileKeyProvider:
             FileExistsError: The folder exists; a keyring is never overwritten.
             KeyUnavailable: The passphrase is empty.
         """
+        epoch = f"epoch-{secrets.token_hex(8)}"
         keyring = Keyring(
             vault_id=vault_id,
-            epochs={f"epoch-{secrets.token_hex(8)}": os.urandom(KEY_BYTES)},
+            epochs={epoch: os.urandom(KEY_BYTES)},
+            made_at={KEYRING: now, epoch: now},
             sealing_keys=[_new_sealing_key(now)],
             identity_key=Ed25519PrivateKey.generate().private_bytes_raw(),
             log_key=Ed25519PrivateKey.generate().private_bytes_raw(),
@@ -93,18 +103,14 @@ class FileKeyProvider:
         return provider
 
     def needs_sealing_key(self, now: datetime) -> bool:
-        """Whether the newest sealing key ends soon, or there is none."""
+        """See RotatableKeyProvider.needs_sealing_key."""
         current = self.sealing_keys(now)
         return not current or current[0].expires_at - now < _RENEW_BEFORE
 
     def rotate_sealing_key(self, now: datetime) -> SealingKey:
-        """Makes a new sealing key, removes those that ended, and returns the new one.
+        """See RotatableKeyProvider.rotate_sealing_key.
 
-        Older ones that have not ended still open envelopes. May be called while the
-        gateway serves.
-
-        Raises:
-            KeyUnavailable: The keyring cannot be read or written; nothing changed.
+        Older ones that have not ended still open envelopes.
         """
         made = _new_sealing_key(now)
 
@@ -112,9 +118,67 @@ class FileKeyProvider:
             kept = [key for key in keyring.sealing_keys if key.expires_at > now]
             return replace(keyring, sealing_keys=[made, *kept])
 
-        self._keyring = self._file.change(rotate)
-        self._sealing = self._publish_all(self._keyring)
+        self._use(self._file.change(rotate))
         return self._publish(made)
+
+    def refresh(self) -> None:
+        """See RotatableKeyProvider.refresh."""
+        self._use(self._file.read())
+
+    async def make_epoch(self, epoch: str, now: datetime) -> None:
+        """See RotatableKeyProvider.make_epoch."""
+
+        def make(keyring: Keyring) -> Keyring:
+            if epoch in keyring.epochs:
+                return keyring
+            if len(keyring.epochs) >= EPOCHS_MAX:
+                raise KeyUnavailable(
+                    metadata={"keyring": "holds two epoch keys; finish the rotation"}
+                )
+            return replace(
+                keyring,
+                epochs={epoch: os.urandom(KEY_BYTES), **keyring.epochs},
+                made_at={**keyring.made_at, epoch: now},
+            )
+
+        self._use(await asyncio.to_thread(self._file.change, make))
+
+    async def destroy_epoch(self, epoch: str) -> None:
+        """See RotatableKeyProvider.destroy_epoch.
+
+        The file is replaced and the old one unlinked; a copy of the keyring that
+        somebody made earlier still holds the key.
+        """
+
+        def destroy(keyring: Keyring) -> Keyring:
+            if next(iter(keyring.epochs)) == epoch:
+                raise InvariantBroken
+            return replace(
+                keyring,
+                epochs={
+                    name: key for name, key in keyring.epochs.items() if name != epoch
+                },
+                made_at={
+                    name: moment
+                    for name, moment in keyring.made_at.items()
+                    if name != epoch
+                },
+            )
+
+        self._use(await asyncio.to_thread(self._file.change, destroy))
+
+    def epoch_made_at(self, epoch: str) -> datetime | None:
+        """See RotatableKeyProvider.epoch_made_at."""
+        return self._keyring.made_at.get(epoch)
+
+    @property
+    def made_at(self) -> datetime | None:
+        """When identity key, log key and MAC root were made, if that is known."""
+        return self._keyring.made_at.get(KEYRING)
+
+    def _use(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._sealing = self._publish_all(keyring)
 
     @property
     def vault_id(self) -> str:

@@ -40,6 +40,7 @@ from gateway.errors import KeyUnavailable
 FILE_NAME: Final = "keyring"
 KEY_BYTES: Final = 32
 EPOCHS_MAX: Final = 2
+KEYRING: Final = "keyring"
 
 _FORMAT_V1: Final = b"\x01"
 _CLEAR: Final = b"\x01\x00"
@@ -66,7 +67,11 @@ class StoredSealingKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """Every key that never enters the database. ``epochs`` is newest first."""
+    """Every key that never enters the database. ``epochs`` is newest first.
+
+    ``made_at`` says when an epoch key or, by ``KEYRING``, the keyring was made; the
+    keyrings of the first gateways do not know.
+    """
 
     vault_id: str
     epochs: dict[str, bytes] = field(repr=False)
@@ -74,6 +79,7 @@ class Keyring:
     identity_key: bytes = field(repr=False)
     log_key: bytes = field(repr=False)
     mac_root: bytes = field(repr=False)
+    made_at: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,14 @@ class KeyringFile:
             stretched = Stretched.again(passphrase, head)
         return cls(folder, stretched), decode_keyring(content, stretched)
 
+    def read(self) -> Keyring:
+        """Returns what the file holds now.
+
+        Raises:
+            KeyUnavailable: As ``open``; or the passphrase was changed meanwhile.
+        """
+        return decode_keyring(_read(self._folder), self._stretched)
+
     def change(self, change: Callable[[Keyring], Keyring]) -> Keyring:
         """Applies a change to what the file holds now, and returns the result.
 
@@ -187,6 +201,9 @@ def encode_keyring(keyring: Keyring, stretched: Stretched | None) -> bytes:
             "identity_key": _show(keyring.identity_key),
             "log_key": _show(keyring.log_key),
             "mac_root": _show(keyring.mac_root),
+            "made_at": {
+                name: moment.isoformat() for name, moment in keyring.made_at.items()
+            },
         }
     ).encode()
     if stretched is None:
@@ -252,6 +269,10 @@ def _parse(facts: dict[str, Any]) -> Keyring:
         identity_key=_bytes(facts["identity_key"]),
         log_key=_bytes(facts["log_key"]),
         mac_root=_bytes(facts["mac_root"]),
+        made_at={
+            str(name): datetime.fromisoformat(moment).astimezone(UTC)
+            for name, moment in facts.get("made_at", {}).items()
+        },
     )
 
 

@@ -121,6 +121,11 @@ class KeyHierarchy:
             raise IntegrityViolation
         return await self._unwrap(merchant, stored)
 
+    def forget(self) -> None:
+        """Drops every unwrapped key: the next use asks the provider again."""
+        self._by_id.clear()
+        self._newest.clear()
+
     async def _create(
         self, merchant: MerchantId, purpose: Purpose, epoch: str
     ) -> StoredWrappingKey:

@@ -1,10 +1,13 @@
 """What holds keys: the provider outside the database, and the store inside it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from gateway.audit.ports import AuditUnit
+from gateway.words.identifiers import MerchantId
 from gateway.words.purposes import Purpose
 
 
@@ -78,15 +81,61 @@ class KeyProvider(Protocol):
         """
 
 
+class RotatableKeyProvider(KeyProvider, Protocol):
+    """A key provider whose epoch and sealing keys can be rotated.
+
+    A process that is killed between two steps asks again: both changes may be repeated.
+    """
+
+    def epoch_made_at(self, epoch: str) -> datetime | None:
+        """Returns when the epoch key was made, if the provider knows."""
+
+    def needs_sealing_key(self, now: datetime) -> bool:
+        """Whether it is time for a new sealing key: every day."""
+
+    def rotate_sealing_key(self, now: datetime) -> SealingKey:
+        """Makes a sealing key, destroys those that ended, and returns the new one.
+
+        Raises:
+            KeyUnavailable: Nothing changed.
+        """
+
+    def refresh(self) -> None:
+        """Takes in what another process changed.
+
+        Raises:
+            KeyUnavailable: The provider did not answer.
+        """
+
+    async def make_epoch(self, epoch: str, now: datetime) -> None:
+        """Makes an epoch key under this id and prefers it; does nothing if it exists.
+
+        Raises:
+            KeyUnavailable: Two epoch keys exist, or the provider did not answer.
+        """
+
+    async def destroy_epoch(self, epoch: str) -> None:
+        """Destroys an epoch key for good; does nothing if it does not exist.
+
+        Raises:
+            InvariantBroken: It is the newest.
+            KeyUnavailable: The provider did not answer.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWrappingKey:
-    """A wrapping key as the database holds it: wrapped by an epoch key."""
+    """A wrapping key as the database holds it: wrapped by an epoch key.
+
+    Nothing new is wrapped with it from ``retired_at`` on.
+    """
 
     key_id: str
     purpose: Purpose
     epoch: str
     wrapped: bytes = field(repr=False)
     created_at: datetime
+    retired_at: datetime | None = None
 
 
 class KeyStore(Protocol):
@@ -101,6 +150,11 @@ class KeyStore(Protocol):
     def add(self, key: StoredWrappingKey) -> None:
         """Stores a wrapping key."""
 
+    def retire(self, epoch: str, at: datetime) -> int:
+        """Closes the wrapping keys of an epoch: from now on no copy is stored that they
+        wrapped. Returns how many were still open.
+        """
+
 
 class KeyUnit(Protocol):
     """The slice of the unit of work that holds wrapping keys."""
@@ -108,3 +162,78 @@ class KeyUnit(Protocol):
     @property
     def keys(self) -> KeyStore:
         """The merchant's wrapping keys."""
+
+
+class EpochState(StrEnum):
+    """How far an epoch is."""
+
+    PLANNED = "planned"
+    CURRENT = "current"
+    RETIRING = "retiring"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What the gateway knows of an epoch key; the key itself is in the provider.
+
+    ``due_at`` is when its rotation must begin: erasure receipts have promised it.
+    ``moved`` counts the copies that were re-wrapped away from it. ``instance`` is the
+    process that rotates it, and works on it until ``lease_until``.
+    """
+
+    epoch: str
+    state: EpochState
+    made_at: datetime
+    due_at: datetime | None = None
+    destroyed_at: datetime | None = None
+    moved: int = 0
+    instance: str = ""
+    lease_until: datetime | None = None
+
+
+class EpochStore(Protocol):
+    """The epochs of the whole gateway; used in units of the GATEWAY scope."""
+
+    def all(self) -> Sequence[Epoch]:
+        """Returns every epoch, the newest first."""
+
+    def put(self, epoch: Epoch) -> None:
+        """Stores an epoch, replacing what was known of it."""
+
+
+class EpochUnit(AuditUnit, Protocol):
+    """The slice of the unit of work that holds epochs."""
+
+    @property
+    def epochs(self) -> EpochStore:
+        """Every epoch; in units of the GATEWAY scope only."""
+
+
+class WrappingKeyHolders(Protocol):
+    """Finds the merchants that a rotation has to visit."""
+
+    async def merchants_with_epoch(self, epoch: str) -> Sequence[MerchantId]:
+        """Returns the merchants that have an open wrapping key of this epoch."""
+
+
+class Rewrap(Protocol):
+    """Moves one kind of wrapped copies from an old epoch's wrapping keys to new ones.
+
+    There is one for each table that refers to wrapping keys.
+    """
+
+    async def move(self, epoch: str, moved: Callable[[int], Awaitable[None]]) -> int:
+        """Re-wraps every copy that an epoch's wrapping keys wrapped.
+
+        Args:
+            epoch: The old epoch.
+            moved: Told after each unit how many copies it re-wrapped.
+
+        Returns:
+            How many copies there were.
+
+        Raises:
+            IntegrityViolation: A copy does not open; a person must look.
+            KeyUnavailable: The key provider did not answer.
+        """

@@ -29,5 +29,5 @@ class Boundary(StrEnum):
 Reached = Callable[[Boundary], None]
 
 
-def ignore(_boundary: Boundary) -> None:
+def ignore(_boundary: StrEnum) -> None:
     """Does nothing: what production does at a boundary."""

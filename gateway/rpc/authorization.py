@@ -14,6 +14,7 @@ from typing import Final
 from gateway.words.callers import Role
 
 _ANY: Final = frozenset(Role)
+_READ_CARDS: Final = frozenset({Role.READ, Role.TOKENIZE, Role.PAY})
 _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
 _READS_PAYMENTS: Final = frozenset({Role.READ, Role.PAY, Role.REFUND})
@@ -25,7 +26,9 @@ _LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
         f"{_VAULT}TokenizeCard": frozenset({Role.TOKENIZE}),
-        f"{_VAULT}GetCardToken": frozenset({Role.READ, Role.TOKENIZE, Role.PAY}),
+        f"{_VAULT}GetCardToken": _READ_CARDS,
+        f"{_VAULT}BatchGetCardTokens": _READ_CARDS,
+        f"{_VAULT}ListCardTokens": _READ_CARDS,
         f"{_VAULT}DeleteCardToken": frozenset({Role.TOKENIZE}),
         f"{_VAULT}ListSealingKeys": _ANY,
         f"{_PAYMENTS}CreatePayment": frozenset({Role.PAY}),

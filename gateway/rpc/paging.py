@@ -12,15 +12,15 @@ Invariants:
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.errors import RequestInvalid
 from gateway.keys.ports import KeyProvider
 from gateway.words.keyed_hash import KeyedHash
+from gateway.words.length_prefix import join_parts
 
 PAGE_SIZE_DEFAULT: Final = 50
-PAGE_SIZE_MAX: Final = 200
+PAGE_SIZE_MAX: Final = 1000
 _TOKEN_LENGTH_MAX: Final = 512
 _MAC_BYTES: Final = 16
 _NOT_OURS: Final = "is not one that this list gave for these fields"
@@ -77,9 +77,4 @@ class PageTokens:
         for name in ("page_token", "page_size"):
             fields.ClearField(name)
         shown = fields.SerializeToString(deterministic=True)
-        return self._key.digest(_frame((rpc.encode(), shown, position)))[:_MAC_BYTES]
-
-
-def _frame(parts: Sequence[bytes]) -> bytes:
-    """Joins parts so that no two lists of parts give the same bytes."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return self._key.digest(join_parts(rpc, shown, position))[:_MAC_BYTES]

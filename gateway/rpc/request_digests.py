@@ -5,9 +5,9 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from gateway.idempotency.digest import request_digest
+from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
-from gateway.words.identifiers import MerchantId, read_merchant_id
-from gateway.words.keyed_hash import KeyedHash
+from gateway.words.identifiers import read_merchant_id
 
 # What differs between two tries of one request, and what must never be remembered in
 # any form (I4). Paths of field names; a request that lacks one is none the worse.
@@ -16,8 +16,6 @@ CLEARED: Final = (
     ("security_code",),
     ("card", "plain", "security_code"),
 )
-# Callers that act for every merchant choose the names; the cache must not grow with it.
-_KEYS_MAX: Final = 10_000
 
 
 class RequestDigests:
@@ -27,8 +25,7 @@ class RequestDigests:
     """
 
     def __init__(self, provider: KeyProvider) -> None:
-        self._provider = provider
-        self._keys: dict[MerchantId, KeyedHash] = {}
+        self._keys = MerchantKeys(provider, "request")
 
     def of(self, rpc: str, request: Message) -> bytes:
         """Returns the digest of a request, without request id and security code.
@@ -36,22 +33,12 @@ class RequestDigests:
         Raises:
             RequestInvalid: Its merchant is not a merchant id.
         """
-        key = self._key(request)
-        copy = type(request)()
+        copy: Any = type(request)()
         copy.CopyFrom(request)
+        key = self._keys.of(read_merchant_id(copy.merchant))
         for path in CLEARED:
             _clear(copy, path)
         return request_digest(key, rpc, copy.SerializeToString(deterministic=True))
-
-    def _key(self, request: Any) -> KeyedHash:  # noqa: ANN401 - every request has a merchant
-        merchant = read_merchant_id(request.merchant)
-        key = self._keys.get(merchant)
-        if key is None:
-            if len(self._keys) >= _KEYS_MAX:
-                self._keys.clear()
-            key = KeyedHash(self._provider.mac_key(f"request/{merchant}"))
-            self._keys[merchant] = key
-        return key
 
 
 def _clear(message: Message, path: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from bailee.v1 import item_error_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc import Status, StatusCode
 from grpc_status import rpc_status
@@ -82,3 +83,17 @@ def show_error(error: GatewayError, incident: str = "") -> Status:
         retry.retry_delay.FromTimedelta(error.retry_delay)
         status.details.add().Pack(retry)
     return rpc_status.to_status(status)
+
+
+def show_item_error(error: GatewayError) -> item_error_pb2.ItemError:
+    """Returns what one item of a batch failed with: the same facts as a status."""
+    code: int = CODES[error.reason].value[0]
+    shown = item_error_pb2.ItemError(
+        code=code,
+        reason=error.reason.value,
+        message=error.message,
+        metadata=error.metadata,
+    )
+    if isinstance(error, FieldError):
+        shown.field, shown.description = error.field, error.description
+    return shown

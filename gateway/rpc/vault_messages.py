@@ -52,7 +52,7 @@ PURPOSES: Final[dict[int, Purpose]] = {
     purpose_pb2.PURPOSE_RESALE: Purpose.RESALE,
 }
 _SHOWN: Final = {purpose: number for number, purpose in PURPOSES.items()}
-_STATES: Final = {
+STATES: Final = {
     CardState.ACTIVE: card_pb2.CardToken.STATE_ACTIVE,
     CardState.ERASED: card_pb2.CardToken.STATE_ERASED,
 }
@@ -190,11 +190,14 @@ def show_view(view: CardView) -> vault_service_pb2.GetCardTokenResponse:
 
 def show_deleted(done: Deleted) -> vault_service_pb2.DeleteCardTokenResponse:
     """Returns the answer of DeleteCardToken."""
-    return vault_service_pb2.DeleteCardTokenResponse(
+    shown = vault_service_pb2.DeleteCardTokenResponse(
         card_token=show_card(done.card),
         receipt=show_receipt(done.receipt),
         replayed=done.replayed,
     )
+    if done.unrecoverable_at is not None:
+        shown.unrecoverable_time.FromDatetime(done.unrecoverable_at)
+    return shown
 
 
 def show_card(
@@ -204,7 +207,7 @@ def show_card(
     shown = card_pb2.CardToken(
         name=card.token,
         customer_reference=card.customer_reference,
-        state=_STATES[card.state],
+        state=STATES[card.state],
         brand=card.brand,
         last_four=card.last_four,
         mandate=show_mandate(card.mandate),

@@ -6,8 +6,10 @@ from bailee.v1 import vault_service_pb2 as pb
 from bailee.v1 import vault_service_pb2_grpc
 
 from gateway.keys.ports import KeyProvider
+from gateway.rpc import card_list_messages as list_messages
 from gateway.rpc import vault_messages as messages
 from gateway.rpc.callers import caller_of_call
+from gateway.rpc.paging import PageTokens, read_page_size
 from gateway.rpc.request_digests import RequestDigests
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
@@ -19,13 +21,14 @@ from gateway.words.identifiers import read_merchant_id
 class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
     """See proto/bailee/v1/vault_service.proto."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one use case for each RPC, by keyword
         self,
         *,
         tokenize_card: TokenizeCard,
         read_card_tokens: ReadCardTokens,
         delete_card_token: DeleteCardToken,
         provider: KeyProvider,
+        pages: PageTokens,
         digests: RequestDigests,
         clock: Clock,
     ) -> None:
@@ -33,6 +36,7 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
         self._read_card_tokens = read_card_tokens
         self._delete_card_token = delete_card_token
         self._provider = provider
+        self._pages = pages
         self._digests = digests
         self._clock = clock
 
@@ -58,6 +62,31 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
         merchant = read_merchant_id(request.merchant)
         token = messages.read_card_token(request.card_token)
         return messages.show_view(await self._read_card_tokens.get(merchant, token))
+
+    async def BatchGetCardTokens(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.BatchGetCardTokensRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.BatchGetCardTokensResponse:
+        """Describes several tokens."""
+        merchant = read_merchant_id(request.merchant)
+        names = list_messages.read_names(request)
+        views = await self._read_card_tokens.get_many(merchant, names)
+        return list_messages.show_results(views)
+
+    async def ListCardTokens(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.ListCardTokensRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.ListCardTokensResponse:
+        """Finds tokens."""
+        found = await self._read_card_tokens.list(
+            read_merchant_id(request.merchant),
+            list_messages.read_filter(request),
+            after=list_messages.read_place(request, self._pages),
+            limit=read_page_size(request.page_size),
+        )
+        return list_messages.show_page(found, request, self._pages)
 
     async def DeleteCardToken(  # noqa: N802 - the name is gRPC's
         self,

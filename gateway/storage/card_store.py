@@ -7,25 +7,28 @@ Invariants:
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import bindparam, delete, func, insert, null, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from gateway.cards.expiry import Expiry
 from gateway.errors import CardTokenNotFound, InvariantBroken
-from gateway.policy.mandate import Mandate
-from gateway.storage.codes import (
-    CARD_STATES,
-    KEY_KINDS,
-    PURPOSES,
-    read_optional_time,
-    read_time,
-    store_optional_time,
-    store_time,
+from gateway.storage.card_rows import (
+    CARD_COLUMNS,
+    FROM_THE_NEWEST,
+    SELECT_CARD,
+    SELECT_CARDS,
+    SELECT_HOLDERS,
+    SELECT_NUMBER,
+    THIS_CARD,
+    list_of,
+    list_statement,
+    read_card,
+    write_card,
 )
+from gateway.storage.codes import CARD_STATES, KEY_KINDS, PURPOSES, store_time
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import sql
 from gateway.storage.tables import (
@@ -37,44 +40,24 @@ from gateway.storage.tables import (
     processor_accounts,
     wrapping_keys,
 )
-from gateway.vault.ports import KeyKind, SealedReference, StoredCard, WrappedDataKey
+from gateway.vault.ports import (
+    CardFilter,
+    KeyKind,
+    SealedReference,
+    StoredCard,
+    WrappedDataKey,
+)
 from gateway.words.identifiers import CardTokenName, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
-_MONTHS: Final = 12
-
-_THIS_CARD: Final = (
-    cards.c.scope == bindparam("scope"),
-    cards.c.token == bindparam("token"),
-)
-_COLUMNS: Final = (
-    cards.c.token,
-    cards.c.customer_reference,
-    cards.c.state,
-    cards.c.brand,
-    cards.c.last_four,
-    cards.c.expiry,
-    cards.c.purposes,
-    cards.c.agreement_reference,
-    cards.c.mandate_expires_at,
-    cards.c.policy_version,
-    cards.c.generation,
-    cards.c.created_at,
-    cards.c.last_used_at,
-    cards.c.sealed,
-    cards.c.number_fingerprint,
-    cards.c.expiry_fingerprint,
-)
-_SELECT_CARD: Final = sql(select(*_COLUMNS).where(*_THIS_CARD))
-_SELECT_NUMBER: Final = sql(select(cards.c.card, cards.c.state).where(*_THIS_CARD))
 _INSERT_CARD: Final = sql(
     insert(cards).values(
-        {column: bindparam(column.name) for column in (cards.c.scope, *_COLUMNS)}
+        {column: bindparam(column.name) for column in (cards.c.scope, *CARD_COLUMNS)}
     )
 )
 _MARK_USED: Final = sql(
-    update(cards).where(*_THIS_CARD).values(last_used_at=bindparam("at"))
+    update(cards).where(*THIS_CARD).values(last_used_at=bindparam("at"))
 )
 _ERASE_CARD: Final = sql(
     update(cards)
@@ -109,6 +92,8 @@ _INSERT_KEY: Final = sql(
         .where(
             wrapping_keys.c.scope == bindparam("scope"),
             wrapping_keys.c.key_id == bindparam("key_id"),
+            # Its copies would not open once its epoch is destroyed.
+            wrapping_keys.c.retired_at.is_(None),
         )
         .scalar_subquery(),
         wrapped=bindparam("wrapped"),
@@ -123,7 +108,7 @@ _KEYS: Final = (
     )
     .join(cards, cards.c.card == data_keys.c.card)
     .join(wrapping_keys, wrapping_keys.c.wrapping_key == data_keys.c.wrapping_key)
-    .where(*_THIS_CARD)
+    .where(*THIS_CARD)
 )
 _SELECT_KEYS: Final = sql(_KEYS.order_by(data_keys.c.purpose, data_keys.c.kind))
 _SELECT_KEY: Final = sql(
@@ -168,7 +153,7 @@ _REFERENCES: Final = (
         processor_accounts,
         processor_accounts.c.account == credential_references.c.account,
     )
-    .where(*_THIS_CARD)
+    .where(*THIS_CARD)
 )
 _SELECT_REFERENCES: Final = sql(_REFERENCES.order_by(credential_references.c.account))
 _SELECT_REFERENCE: Final = sql(
@@ -200,7 +185,7 @@ class SqliteCardStore:
             InvariantBroken: A key is wrapped by a wrapping key that the merchant does
                 not have, or the token is taken.
         """
-        row = {"scope": self._scope.row, **_write(card)}
+        row = {"scope": self._scope.row, **write_card(card)}
         number = self._connection.execute(_INSERT_CARD, row).lastrowid
         if number is None:
             raise InvariantBroken
@@ -223,8 +208,40 @@ class SqliteCardStore:
 
     def find(self, token: CardTokenName) -> StoredCard | None:
         """See CardStore.find."""
-        row = self._connection.execute(_SELECT_CARD, self._key(token)).fetchone()
-        return None if row is None else _read(row)
+        row = self._connection.execute(SELECT_CARD, self._key(token)).fetchone()
+        return None if row is None else read_card(row)
+
+    def find_many(
+        self, tokens: Collection[CardTokenName]
+    ) -> Mapping[CardTokenName, StoredCard]:
+        """See CardStore.find_many."""
+        rows = self._connection.execute(SELECT_CARDS, self._keys(tokens))
+        return {card.token: card for card in map(read_card, rows)}
+
+    def list(
+        self, wanted: CardFilter, after: CardTokenName | None, limit: int
+    ) -> Sequence[StoredCard]:
+        """See CardStore.list."""
+        before = FROM_THE_NEWEST
+        if after is not None:
+            found = self.locate(after)
+            if found is None:
+                return []
+            before, _ = found
+        statement, where = list_statement(wanted)
+        place = {"scope": self._scope.row, "before": before}
+        rows = self._connection.execute(statement, {**where, **place})
+        return [read_card(row) for row in rows.fetchmany(limit)]
+
+    def holders(
+        self, tokens: Collection[CardTokenName]
+    ) -> Mapping[CardTokenName, Sequence[ProcessorAccountId]]:
+        """See CardStore.holders."""
+        found: dict[CardTokenName, list[ProcessorAccountId]] = {}
+        rows = self._connection.execute(SELECT_HOLDERS, self._keys(tokens))
+        for token, account in rows:
+            found.setdefault(token, []).append(account)
+        return found
 
     def lock(self, token: CardTokenName) -> StoredCard | None:
         """See CardStore.lock. One unit writes at a time, so to read is to lock."""
@@ -331,7 +348,7 @@ class SqliteCardStore:
         number = self._numbers.get(token)
         if number is not None:
             return number, False
-        row = self._connection.execute(_SELECT_NUMBER, self._key(token)).fetchone()
+        row = self._connection.execute(SELECT_NUMBER, self._key(token)).fetchone()
         if row is None:
             return None
         number, state = row
@@ -349,49 +366,8 @@ class SqliteCardStore:
     def _key(self, token: CardTokenName) -> dict[str, int | str]:
         return {"scope": self._scope.row, "token": token}
 
-
-def _write(card: StoredCard) -> Mapping[str, object]:
-    expiry, mandate = card.expiry, card.mandate
-    return {
-        "token": card.token,
-        "customer_reference": card.customer_reference,
-        "state": CARD_STATES.code(card.state),
-        "brand": card.brand,
-        "last_four": card.last_four or None,
-        "expiry": None if expiry is None else expiry.year * _MONTHS + expiry.month - 1,
-        "purposes": PURPOSES.mask(mandate.purposes),
-        "agreement_reference": mandate.agreement_reference,
-        "mandate_expires_at": store_optional_time(mandate.expires_at),
-        "policy_version": card.policy_version,
-        "generation": card.generation,
-        "created_at": store_time(card.created_at),
-        "last_used_at": store_optional_time(card.last_used_at),
-        "sealed": card.sealed,
-        "number_fingerprint": card.number_fingerprint,
-        "expiry_fingerprint": card.expiry_fingerprint,
-    }
-
-
-def _read(row: Sequence[Any]) -> StoredCard:
-    stored = dict(zip((column.name for column in _COLUMNS), row, strict=True))
-    mandate = Mandate(
-        purposes=PURPOSES.words(stored.pop("purposes")),
-        agreement_reference=stored.pop("agreement_reference"),
-        expires_at=read_optional_time(stored.pop("mandate_expires_at")),
-    )
-    stored["state"] = CARD_STATES.word(stored["state"])
-    stored["last_four"] = stored["last_four"] or ""
-    stored["expiry"] = _read_expiry(stored["expiry"])
-    stored["created_at"] = read_time(stored["created_at"])
-    stored["last_used_at"] = read_optional_time(stored["last_used_at"])
-    return StoredCard(mandate=mandate, **stored)
-
-
-def _read_expiry(stored: int | None) -> Expiry | None:
-    if stored is None:
-        return None
-    year, month = divmod(stored, _MONTHS)
-    return Expiry(month + 1, year)
+    def _keys(self, tokens: Collection[CardTokenName]) -> dict[str, int | str]:
+        return {"scope": self._scope.row, "tokens": list_of(tokens)}
 
 
 def _read_key(row: tuple[int, int, str, bytes]) -> WrappedDataKey:

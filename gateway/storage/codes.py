@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from gateway.errors import IntegrityViolation
+from gateway.keys.ports import EpochState
 from gateway.merchants.ports import Environment
 from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
 from gateway.payments.payment_event import EventKind
@@ -78,6 +79,14 @@ PURPOSES: Final = Codes(
 MERCHANT_STATES: Final = Codes({MerchantState.ACTIVE: 1, MerchantState.DEACTIVATED: 2})
 CARD_STATES: Final = Codes({CardState.ACTIVE: 1, CardState.ERASED: 2})
 KEY_KINDS: Final = Codes({KeyKind.CARD: 1, KeyKind.REFERENCE: 2})
+EPOCH_STATES: Final = Codes(
+    {
+        EpochState.PLANNED: 1,
+        EpochState.CURRENT: 2,
+        EpochState.RETIRING: 3,
+        EpochState.DESTROYED: 4,
+    }
+)
 ENVIRONMENTS: Final = Codes({Environment.TEST: 1, Environment.LIVE: 2})
 PAYMENT_STATES: Final = Codes(
     {

@@ -139,7 +139,7 @@ class WriterLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            in_use = {"database": "another process has it open"}
+            in_use = {"database": "another process, such as bailee serve, has it open"}
             raise StorageUnavailable(metadata=in_use) from error
 
     def release(self) -> None:

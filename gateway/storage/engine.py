@@ -30,6 +30,8 @@ from gateway.storage.connection import (
     open_reader,
     open_writer,
 )
+from gateway.storage.data_key_store import find_cards_under
+from gateway.storage.key_store import find_merchants_with
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import ReadingLog, StoredLog
 from gateway.storage.log_writer import LogWriter, Notary
@@ -38,6 +40,7 @@ from gateway.storage.payment_store import find_unsettled
 from gateway.storage.schema import migrate
 from gateway.storage.unit import SqliteUnit
 from gateway.storage.writer import Writer, translate
+from gateway.vault.ports import CardUnder
 from gateway.words.identifiers import MerchantId, PaymentName
 
 T = TypeVar("T")
@@ -48,7 +51,9 @@ _PURGE_PAUSE_SECONDS: Final = 0.05
 
 
 class SqliteStorage:
-    """See unit_of_work.Storage; also payments.ports.UnsettledPayments."""
+    """See unit_of_work.Storage; also payments.ports.UnsettledPayments,
+    keys.ports.WrappingKeyHolders and vault.ports.CardsUnderEpoch.
+    """
 
     def __init__(
         self,
@@ -178,6 +183,29 @@ class SqliteStorage:
         """See UnsettledPayments.unsettled."""
         try:
             return find_unsettled(self._reader(), now, limit)
+        except sqlite3.Error as error:
+            raise StorageUnavailable from error
+
+    async def merchants_with_epoch(self, epoch: str) -> Sequence[MerchantId]:
+        """See WrappingKeyHolders.merchants_with_epoch."""
+        return await self._read_aside(lambda reader: find_merchants_with(reader, epoch))
+
+    async def cards_under(
+        self, epoch: str, *, after: int, limit: int
+    ) -> Sequence[CardUnder]:
+        """See CardsUnderEpoch.cards_under."""
+        return await self._read_aside(
+            lambda reader: find_cards_under(reader, epoch, after=after, limit=limit)
+        )
+
+    async def _read_aside(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Reads what may take long, on a thread of its own.
+
+        Raises:
+            StorageUnavailable: The database did not answer.
+        """
+        try:
+            return await asyncio.to_thread(lambda: query(self._reader()))
         except sqlite3.Error as error:
             raise StorageUnavailable from error
 

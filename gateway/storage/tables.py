@@ -29,8 +29,9 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem
 
 from gateway.payments.payment import MoveStatus, PaymentState
-from gateway.storage.codes import MOVE_STATUSES, PAYMENT_STATES
+from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
 from gateway.storage.statements import constant
+from gateway.words.lifecycles import CardState
 
 METADATA: Final = MetaData()
 
@@ -130,7 +131,22 @@ wrapping_keys: Final = _table(
     _text("epoch"),
     _blob("wrapped"),
     _integer("created_at"),
+    _integer("retired_at", optional=True),
     UniqueConstraint("scope", "key_id"),
+)
+
+epochs: Final = _table(
+    "epochs",
+    _number("epoch_number"),
+    _text("epoch"),
+    _integer("state"),
+    _integer("made_at"),
+    _integer("due_at", optional=True),
+    _integer("destroyed_at", optional=True),
+    _integer("moved"),
+    _text("instance"),
+    _integer("lease_until", optional=True),
+    UniqueConstraint("epoch"),
 )
 
 cards: Final = _table(
@@ -170,14 +186,22 @@ Index(
     cards.c.scope,
     cards.c.last_four,
     fingerprint_prefix(),
-    sqlite_where=cards.c.number_fingerprint.is_not(None),
+    sqlite_where=cards.c.last_four.is_not(None),
 )
-
+# Lists go by the number of the row. Most cards are active: those need no index.
+Index("cards_by_age", cards.c.scope, cards.c.card)
 Index(
     "cards_by_customer",
     cards.c.scope,
     cards.c.customer_reference,
+    cards.c.card,
     sqlite_where=cards.c.customer_reference != constant(""),
+)
+Index(
+    "cards_erased",
+    cards.c.scope,
+    cards.c.card,
+    sqlite_where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
 )
 
 data_keys: Final = _table(

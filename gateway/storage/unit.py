@@ -5,6 +5,8 @@ from functools import cached_property
 
 from gateway.storage.caller_store import SqliteCallerStore
 from gateway.storage.card_store import SqliteCardStore
+from gateway.storage.data_key_store import SqliteDataKeyStore
+from gateway.storage.epoch_store import SqliteEpochStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
@@ -46,6 +48,16 @@ class SqliteUnit:
     def keys(self) -> SqliteKeyStore:
         """The merchant's wrapping keys."""
         return SqliteKeyStore(self._connection, self._scope)
+
+    @cached_property
+    def epochs(self) -> SqliteEpochStore:
+        """Every epoch; in units of the GATEWAY scope only."""
+        return SqliteEpochStore(self._connection, self._scope)
+
+    @cached_property
+    def data_keys(self) -> SqliteDataKeyStore:
+        """The wrapped copies of the merchant's data keys."""
+        return SqliteDataKeyStore(self._connection, self._scope)
 
     @cached_property
     def payments(self) -> SqlitePaymentStore:

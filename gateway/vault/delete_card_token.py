@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from gateway.audit.entry import Entry, EntryType
+from gateway.audit.leaf import effective_time
 from gateway.audit.ports import Appended, Receipt
 from gateway.errors import CardTokenNotFound, RequestIdReused
 from gateway.idempotency.claims import Repeated, Reused, claim
@@ -26,6 +28,13 @@ class PurgeableStorage(Storage[VaultUnit], Protocol):
         """Returns when erased bytes are in no file of the database."""
 
 
+class BackupHorizon(Protocol):
+    """Knows how long backups can open what is erased now."""
+
+    async def unrecoverable_at(self, now: datetime) -> datetime | None:
+        """Returns the time after which none can; None if there is no such time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteCardTokenCommand:
     """A request to erase a card."""
@@ -39,18 +48,25 @@ class DeleteCardTokenCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """What is left of the card."""
+    """What is left of the card.
+
+    ``unrecoverable_at`` is when no backup opens it either, as the receipt says.
+    """
 
     card: StoredCard
     receipt: Receipt
     replayed: bool
+    unrecoverable_at: datetime | None
 
 
 class DeleteCardToken:
     """Erases a card. Erasing an erased card changes nothing and is not an error."""
 
-    def __init__(self, *, storage: PurgeableStorage, clock: Clock) -> None:
+    def __init__(
+        self, *, storage: PurgeableStorage, backups: BackupHorizon, clock: Clock
+    ) -> None:
         self._storage = storage
+        self._backups = backups
         self._clock = clock
 
     async def execute(self, command: DeleteCardTokenCommand) -> Deleted:
@@ -71,6 +87,7 @@ class DeleteCardToken:
             purpose=Purpose.ERASURE,
             card=command.token,
             card_salt=os.urandom(_SALT_BYTES),
+            effective_at=await self._backups.unrecoverable_at(now),
         )
 
         def erase(unit: VaultUnit) -> Appended | Repeated | Reused:
@@ -115,4 +132,9 @@ class DeleteCardToken:
         card, shown = await self._storage.read(command.merchant, read)
         if card is None:
             raise CardTokenNotFound
-        return Deleted(card=card, receipt=shown, replayed=isinstance(done, Repeated))
+        return Deleted(
+            card=card,
+            receipt=shown,
+            replayed=isinstance(done, Repeated),
+            unrecoverable_at=effective_time(shown.entry),
+        )

@@ -1,6 +1,6 @@
 """What the vault needs from storage, and what a recipient of a card declares."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,9 +9,10 @@ from typing import Protocol
 from gateway.audit.ports import AuditUnit
 from gateway.cards.expiry import Expiry
 from gateway.idempotency.ports import RequestUnit
+from gateway.keys.ports import KeyUnit
 from gateway.merchants.ports import MerchantUnit
 from gateway.policy.mandate import Mandate
-from gateway.words.identifiers import CardTokenName, ProcessorAccountId
+from gateway.words.identifiers import CardTokenName, MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
@@ -77,6 +78,15 @@ class SealedReference:
     sealed: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFilter:
+    """Which cards a list shows; what is empty matches every card."""
+
+    customer_reference: str = ""
+    state: CardState | None = None
+    last_four: str = ""
+
+
 class CardStore(Protocol):
     """The merchant's cards."""
 
@@ -85,6 +95,25 @@ class CardStore(Protocol):
 
     def find(self, token: CardTokenName) -> StoredCard | None:
         """Returns the card, erased or not."""
+
+    def find_many(
+        self, tokens: Collection[CardTokenName]
+    ) -> Mapping[CardTokenName, StoredCard]:
+        """Returns the cards that exist, erased or not, by token."""
+
+    def list(
+        self, wanted: CardFilter, after: CardTokenName | None, limit: int
+    ) -> Sequence[StoredCard]:
+        """Returns cards that match, the newest first.
+
+        With ``after``, only those that were stored before that card: a list that goes
+        on shows nothing twice and misses nothing, whatever was stored meanwhile.
+        """
+
+    def holders(
+        self, tokens: Collection[CardTokenName]
+    ) -> Mapping[CardTokenName, Sequence[ProcessorAccountId]]:
+        """Returns the accounts that hold a reference, of the cards that have any."""
 
     def lock(self, token: CardTokenName) -> StoredCard | None:
         """Returns the card and holds its row until the unit ends."""
@@ -126,6 +155,50 @@ class VaultUnit(AuditUnit, RequestUnit, MerchantUnit, Protocol):
     @property
     def cards(self) -> CardStore:
         """The merchant's cards."""
+
+
+class DataKeyStore(Protocol):
+    """The wrapped copies of the merchant's data keys, for whoever re-wraps them."""
+
+    def rewrap(
+        self, token: CardTokenName, old: WrappedDataKey, new: WrappedDataKey
+    ) -> bool:
+        """Replaces a copy by one under a newer wrapping key of the same purpose.
+
+        Returns whether it was there: nothing that was erased meanwhile comes back.
+        """
+
+
+class RewrapUnit(VaultUnit, KeyUnit, Protocol):
+    """The slice of the unit of work that re-wrapping uses."""
+
+    @property
+    def data_keys(self) -> DataKeyStore:
+        """The wrapped copies of the merchant's data keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardUnder:
+    """A card with a copy that an epoch's wrapping keys wrapped."""
+
+    number: int
+    merchant: MerchantId
+    token: CardTokenName
+
+
+class CardsUnderEpoch(Protocol):
+    """Finds the cards that a rotation has to visit, of every merchant."""
+
+    async def cards_under(
+        self, epoch: str, *, after: int, limit: int
+    ) -> Sequence[CardUnder]:
+        """Returns the next cards in the order of their numbers.
+
+        Args:
+            epoch: The epoch to leave.
+            after: The number of the last card that was visited; 0 at first.
+            limit: How many at most.
+        """
 
 
 class CardRecipient(Protocol):

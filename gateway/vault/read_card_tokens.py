@@ -1,11 +1,14 @@
-"""GetCardToken: what a token shows. Nothing here opens a card."""
+"""GetCardToken, BatchGetCardTokens, ListCardTokens: what tokens show.
+
+Nothing here opens a card.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import CardTokenNotFound
 from gateway.unit_of_work import Storage
-from gateway.vault.ports import StoredCard, VaultUnit
+from gateway.vault.ports import CardFilter, StoredCard, VaultUnit
 from gateway.words.identifiers import CardTokenName, MerchantId, ProcessorAccountId
 
 
@@ -15,6 +18,14 @@ class CardView:
 
     card: StoredCard
     accounts: Sequence[ProcessorAccountId]
+
+
+@dataclass(frozen=True, slots=True)
+class CardPage:
+    """Some of a list, and whether more follow."""
+
+    views: Sequence[CardView]
+    has_more: bool
 
 
 class ReadCardTokens:
@@ -41,3 +52,42 @@ class ReadCardTokens:
         if found is None:
             raise CardTokenNotFound
         return found
+
+    async def get_many(
+        self, merchant: MerchantId, tokens: Sequence[CardTokenName | None]
+    ) -> Sequence[CardView | None]:
+        """Returns each token in its place; None where the merchant has no such token.
+
+        A name that cannot be a token's may be given as None.
+        """
+
+        def read(unit: VaultUnit) -> Sequence[CardView | None]:
+            named = {token for token in tokens if token is not None}
+            cards, holders = unit.cards.find_many(named), unit.cards.holders(named)
+            views = {
+                token: CardView(card, holders.get(token, ()))
+                for token, card in cards.items()
+            }
+            return [None if token is None else views.get(token) for token in tokens]
+
+        return await self._storage.read(merchant, read)
+
+    async def list(
+        self,
+        merchant: MerchantId,
+        wanted: CardFilter,
+        *,
+        after: CardTokenName | None,
+        limit: int,
+    ) -> CardPage:
+        """Returns tokens that match, the newest first."""
+
+        def read(unit: VaultUnit) -> CardPage:
+            # One more than is shown says whether another page follows.
+            found = unit.cards.list(wanted, after, limit + 1)
+            shown = found[:limit]
+            holders = unit.cards.holders([card.token for card in shown])
+            views = [CardView(card, holders.get(card.token, ())) for card in shown]
+            return CardPage(views, has_more=len(found) > limit)
+
+        return await self._storage.read(merchant, read)

@@ -14,6 +14,7 @@ from gateway.audit.entry import Decision as AuditDecision
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
 from gateway.policy.decide import Decision, decide
 from gateway.policy.mandate import Mandate
@@ -25,7 +26,6 @@ from gateway.vault.fingerprint import expiry_fingerprint, number_fingerprint
 from gateway.vault.ports import KeyKind, StoredCard, VaultUnit, WrappedDataKey
 from gateway.vault.sealed_input import ReceivedCard
 from gateway.words.identifiers import CardTokenName, MerchantId, RequestId, new_name
-from gateway.words.keyed_hash import KeyedHash
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose, Verb
 
@@ -118,7 +118,7 @@ class SealCard:
         self._provider = provider
         self._hierarchy = hierarchy
         self._storage = storage
-        self._fingerprint_keys: dict[MerchantId, KeyedHash] = {}
+        self._fingerprint_keys = MerchantKeys(provider, "fingerprint")
 
     async def prepare(self, new: NewCard) -> PreparedCard:
         """Returns the rows and the entry of a new card.
@@ -132,7 +132,7 @@ class SealCard:
         )
         policy = version_numbered(merchant.policy_version)
         details = new.received.details
-        key = self._fingerprint_key(new.merchant)
+        key = self._fingerprint_keys.of(new.merchant)
         number = number_fingerprint(key, details.number)
         card = StoredCard(
             token=CardTokenName(new_name("card")),
@@ -201,10 +201,3 @@ class SealCard:
                 )
             )
         return wrapped
-
-    def _fingerprint_key(self, merchant: MerchantId) -> KeyedHash:
-        key = self._fingerprint_keys.get(merchant)
-        if key is None:
-            key = KeyedHash(self._provider.mac_key(f"fingerprint/{merchant}"))
-            self._fingerprint_keys[merchant] = key
-        return key

@@ -44,6 +44,8 @@ class Money:
 
     def __post_init__(self) -> None:
         if self.currency not in _CURRENCIES:
-            raise RequestInvalid("amount.currency", "is not an ISO 4217 currency code")
+            raise RequestInvalid(
+                "amount.currency", "is not an ISO 4217 code, such as USD"
+            )
         if not 0 <= self.minor_units <= MINOR_UNITS_MAX:
             raise RequestInvalid("amount.minor_units", "is negative or too large")

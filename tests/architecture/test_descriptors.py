@@ -50,6 +50,7 @@ FORBIDDEN_TYPES = {
 EXPLAINED = {
     "bailee.v1.Decline.processor_code",  # the processor's own code of a decline
     "bailee.v1.CardToken.pan_held",  # yes or no
+    "bailee.v1.ItemError.code",  # the number of a gRPC code
     "bailee.v1.ListSealingKeysResponse.sealing_keys",  # public keys
     "bailee.v1.MerchantSettings.show_bin",  # yes or no
     "bailee.v1.MerchantSettings.show_fingerprint",  # yes or no
@@ -62,6 +63,9 @@ CARRIERS = """
     CardToken.processor_accounts
     CreatePaymentResponse.warnings
     Decline.processor_code Decline.reason
+    ItemError.MetadataEntry.key ItemError.MetadataEntry.value ItemError.description
+    ItemError.field ItemError.message ItemError.reason
+    ListCardTokensResponse.next_page_token
     ListPaymentsResponse.next_page_token ListRefundsResponse.next_page_token
     ListMerchantsResponse.next_page_token
     GetCheckpointResponse.checkpoint GetConsistencyProofResponse.checkpoint

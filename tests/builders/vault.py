@@ -6,10 +6,12 @@ import os
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from gateway.cards.details import BillingDetails
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.hierarchy import KeyHierarchy
+from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
 from gateway.storage.engine import SqliteStorage
@@ -17,6 +19,7 @@ from gateway.vault.card_access import CardAccess, Use
 from gateway.vault.delete_card_token import DeleteCardToken, DeleteCardTokenCommand
 from gateway.vault.ports import CardField
 from gateway.vault.read_card_tokens import ReadCardTokens
+from gateway.vault.rewrap_cards import RewrapCards
 from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import PlainForm, SealedInput
 from gateway.vault.tokenize_card import TokenizeCard, TokenizeCardCommand
@@ -169,8 +172,32 @@ class Vault:
             seal_card=self.seal_card,
             clock=self.clock,
         )
-        self.delete_card_token = DeleteCardToken(storage=self.storage, clock=self.clock)
+        self.rotation = self.a_rotation()
+        self.delete_card_token = DeleteCardToken(
+            storage=self.storage, backups=self.rotation, clock=self.clock
+        )
         self.read_card_tokens = ReadCardTokens(storage=self.storage)
+
+    def a_rotation(self, **changes):
+        """Returns what rotates the epoch key, with no pause and a month between."""
+        cards = RewrapCards(
+            storage=self.storage,
+            cards=self.storage,
+            hierarchy=self.hierarchy,
+            vault_id=VAULT,
+        )
+        parts = {
+            "provider": self.provider,
+            "storage": self.storage,
+            "holders": self.storage,
+            "rewraps": [cards],
+            "hierarchy": self.hierarchy,
+            "clock": self.clock,
+            "period": timedelta(days=30),
+            "pause": timedelta(0),
+            "instance": "this",
+        }
+        return RotateEpoch(RotationParts(**parts | changes))
 
     async def tokenize(self, **changes):
         """Returns the stored card of a new token."""

@@ -18,7 +18,12 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from gateway.errors import IntegrityViolation, KeyUnavailable, SealedCardRejected
+from gateway.errors import (
+    IntegrityViolation,
+    InvariantBroken,
+    KeyUnavailable,
+    SealedCardRejected,
+)
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -49,6 +54,10 @@ def seal_to(key, plain=b"a card", info=INFO):
     """Seals as a client does."""
     public = X25519PublicKey.from_public_bytes(key.public_key)
     return SUITE.encrypt(plain, public, info=info)
+
+
+def oldest_of(provider):
+    return provider.epochs()[-1]
 
 
 def join(*parts):
@@ -102,6 +111,87 @@ class KeyProviderContract:
             await provider.wrap("epoch-of-another", KEY, CONTEXT)
         with pytest.raises(KeyUnavailable):
             await provider.unwrap("epoch-of-another", wrapped, CONTEXT)
+
+    async def test_makes_an_epoch_key_and_prefers_it(self, provider):
+        await self.leave_one_epoch(provider)
+        wrapped = await provider.wrap(oldest_of(provider), KEY, CONTEXT)
+
+        await provider.make_epoch("epoch-made", NOW)
+
+        assert provider.epochs()[0] == "epoch-made"
+        assert provider.epoch_made_at("epoch-made") == NOW
+        assert provider.epoch_made_at("epoch-of-another") is None
+        assert await provider.unwrap(oldest_of(provider), wrapped, CONTEXT) == KEY
+        with pytest.raises(IntegrityViolation):
+            await provider.unwrap("epoch-made", wrapped, CONTEXT)
+
+    async def test_makes_an_epoch_key_once(self, provider):
+        """Who was killed asks again; a second key would lose what the first wrapped."""
+        await self.leave_one_epoch(provider)
+        await provider.make_epoch("epoch-made", NOW)
+        wrapped = await provider.wrap("epoch-made", KEY, CONTEXT)
+
+        await provider.make_epoch("epoch-made", NOW + timedelta(days=1))
+
+        assert len(provider.epochs()) == 2
+        assert provider.epoch_made_at("epoch-made") == NOW
+        assert await provider.unwrap("epoch-made", wrapped, CONTEXT) == KEY
+
+    async def test_refuses_a_third_epoch_key(self, provider):
+        """It would push out one that copies may depend on."""
+        await self.leave_one_epoch(provider)
+        await provider.make_epoch("epoch-made", NOW)
+        before = provider.epochs()
+
+        with pytest.raises(KeyUnavailable):
+            await provider.make_epoch("epoch-third", NOW)
+        assert provider.epochs() == before
+
+    async def test_destroys_an_epoch_key_for_good(self, provider):
+        """covers: I10."""
+        await self.leave_one_epoch(provider)
+        old = oldest_of(provider)
+        wrapped = await provider.wrap(old, KEY, CONTEXT)
+        await provider.make_epoch("epoch-made", NOW)
+
+        await provider.destroy_epoch(old)
+        await provider.destroy_epoch(old)
+        provider.refresh()
+
+        assert provider.epochs() == ("epoch-made",)
+        with pytest.raises(KeyUnavailable):
+            await provider.unwrap(old, wrapped, CONTEXT)
+
+    async def test_never_destroys_the_newest_epoch_key(self, provider):
+        before = provider.epochs()
+
+        with pytest.raises(InvariantBroken):
+            await provider.destroy_epoch(before[0])
+        assert provider.epochs() == before
+
+    async def leave_one_epoch(self, provider):
+        for epoch in provider.epochs()[1:]:
+            await provider.destroy_epoch(epoch)
+
+    def test_makes_a_sealing_key_every_day_and_destroys_those_that_ended(
+        self, provider
+    ):
+        now = provider.sealing_keys(NOW)[0].expires_at - timedelta(days=7)
+        for _ in range(20):
+            now += timedelta(days=1, minutes=1)
+            if provider.needs_sealing_key(now):
+                provider.rotate_sealing_key(now)
+            keys = provider.sealing_keys(now)
+
+        assert not provider.needs_sealing_key(now)
+        newest = keys[0]
+        assert now + timedelta(days=7) <= newest.expires_at
+        assert newest.expires_at <= now + timedelta(days=8)
+        sealed = seal_to(newest)
+        later = newest.expires_at + timedelta(days=1)
+        provider.rotate_sealing_key(later)
+        with pytest.raises(SealedCardRejected):
+            provider.open_sealed(newest.key_id, sealed, INFO, NOW)
 
     def test_offers_a_sealing_key_for_at_least_a_week(self, provider):
         newest = provider.sealing_keys(NOW)[0]

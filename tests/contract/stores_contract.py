@@ -45,7 +45,6 @@ from tests.builders.rows import (
     a_payment,
     a_record,
     a_reference,
-    a_wrapping_key,
     add_card,
     add_payment,
     keys_of,
@@ -230,45 +229,6 @@ class MerchantsContract:
 
         assert await put(some, every, none) == [some, every, none]
         assert await put(changed) == [changed, every, none]
-
-
-class KeysContract:
-    """What every KeyStore does."""
-
-    async def test_finds_keys_by_id_and_the_newest_by_purpose_and_epoch(self, storage):
-        first = a_wrapping_key(key_id="k1")
-        second = a_wrapping_key(key_id="k2", created_at=LATER)
-        older_epoch = a_wrapping_key(key_id="k3", epoch="e0", created_at=LATER)
-        other = a_wrapping_key(Purpose.VERIFICATION, key_id="k4", created_at=LATER)
-
-        def work(unit):
-            for key in (second, first, older_epoch, other):
-                unit.keys.add(key)
-            return [
-                unit.keys.newest(Purpose.RECURRING, "e1"),
-                unit.keys.newest(Purpose.RECURRING, "e0"),
-                unit.keys.newest(Purpose.RECURRING, "e2"),
-                unit.keys.newest(Purpose.TRANSFER, "e1"),
-                unit.keys.find("k1"),
-                unit.keys.find("k5"),
-            ]
-
-        assert await storage.commit(SHOP, work) == [
-            second,
-            older_epoch,
-            None,
-            None,
-            first,
-            None,
-        ]
-
-    async def test_refuses_an_id_twice(self, storage):
-        await storage.commit(SHOP, lambda unit: unit.keys.add(a_wrapping_key()))
-
-        with pytest.raises(InvariantBroken):
-            await storage.commit(
-                SHOP, lambda unit: unit.keys.add(a_wrapping_key(wrapped=b"other"))
-            )
 
 
 class CardsContract:

@@ -1,7 +1,7 @@
 """A key provider in memory with real cryptography. Passes the KeyProvider contract."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hpke
@@ -10,7 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.errors import IntegrityViolation, KeyUnavailable, SealedCardRejected
+from gateway.errors import (
+    IntegrityViolation,
+    InvariantBroken,
+    KeyUnavailable,
+    SealedCardRejected,
+)
 from gateway.keys.ports import SealingKey
 from gateway.words.length_prefix import join_parts
 
@@ -20,6 +25,7 @@ FAR_AWAY = datetime(2027, 11, 25, tzinfo=UTC)
 _LABEL = "bailee-sealing-key/v1"
 _NONCE_BYTES = 12
 _EPOCHS_MAX = 2
+_WEEK = timedelta(days=7)
 
 
 class MemoryKeyProvider:
@@ -37,6 +43,8 @@ class MemoryKeyProvider:
         self._log = Ed25519PrivateKey.from_private_bytes(self._derive("log"))
         self._epoch_keys = {}
         self._epochs_made = 0
+        self._made_at = {}
+        self._sealing_made = 0
         self._sealing = {}
         self.add_epoch()
         self.add_sealing_key(expires_at=expires_at)
@@ -94,6 +102,46 @@ class MemoryKeyProvider:
         """See KeyProvider.mac_key."""
         return self._derive(f"mac/{label}")
 
+    def epoch_made_at(self, epoch):
+        """See RotatableKeyProvider.epoch_made_at."""
+        return self._made_at.get(epoch)
+
+    async def make_epoch(self, epoch, now):
+        """See RotatableKeyProvider.make_epoch."""
+        if epoch in self._epoch_keys:
+            return
+        if not self.is_reachable or len(self._epoch_keys) >= _EPOCHS_MAX:
+            raise KeyUnavailable
+        self._epoch_keys[epoch] = self._derive(epoch)
+        self._made_at[epoch] = now
+
+    async def destroy_epoch(self, epoch):
+        """See RotatableKeyProvider.destroy_epoch."""
+        if not self.is_reachable:
+            raise KeyUnavailable
+        if epoch == self.epochs()[0]:
+            raise InvariantBroken
+        self._epoch_keys.pop(epoch, None)
+        self._made_at.pop(epoch, None)
+
+    def needs_sealing_key(self, now):
+        """See RotatableKeyProvider.needs_sealing_key."""
+        current = self.sealing_keys(now)
+        return not current or current[0].expires_at - now < _WEEK
+
+    def rotate_sealing_key(self, now):
+        """See RotatableKeyProvider.rotate_sealing_key."""
+        ended = [
+            name for name, (_, key) in self._sealing.items() if key.expires_at <= now
+        ]
+        made = self.add_sealing_key(expires_at=now + _WEEK + timedelta(days=1))
+        for name in ended:
+            del self._sealing[name]
+        return made
+
+    def refresh(self):
+        """See RotatableKeyProvider.refresh."""
+
     def add_epoch(self):
         """Makes a new epoch key and destroys the oldest when there would be three."""
         self._epochs_made += 1
@@ -106,8 +154,9 @@ class MemoryKeyProvider:
     def add_sealing_key(self, *, private_key=None, expires_at=FAR_AWAY):
         """Makes a sealing key, or takes one, and returns its public half."""
         private = X25519PrivateKey.from_private_bytes(
-            private_key or self._derive(f"sealing-{len(self._sealing)}")
+            private_key or self._derive(f"sealing-{self._sealing_made}")
         )
+        self._sealing_made += 1
         public = private.public_key().public_bytes_raw()
         expires_at = expires_at.replace(microsecond=0)
         seconds = str(int(expires_at.timestamp()))

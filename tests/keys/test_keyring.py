@@ -398,13 +398,13 @@ class TestRenewSealingKey:
     def test_makes_none_while_the_newest_lasts(self, provider, folder):
         before = (folder / "keyring").read_bytes()
 
-        again = FileKeyProvider.renew_sealing_key(folder, NOW + timedelta(days=22))
+        again = FileKeyProvider.renew_sealing_key(folder, NOW + timedelta(hours=23))
 
         assert (folder / "keyring").read_bytes() == before
         assert again.sealing_keys(NOW) == provider.sealing_keys(NOW)
 
-    def test_makes_one_a_week_before_the_newest_ends(self, provider, folder):
-        now = NOW + timedelta(days=23, seconds=1)
+    def test_makes_one_every_day(self, provider, folder):
+        now = NOW + timedelta(days=1, seconds=1)
 
         again = FileKeyProvider.renew_sealing_key(folder, now)
 

@@ -15,13 +15,15 @@ from gateway.cli.init import InitOptions, InitRefused, create_gateway, free_port
 from gateway.words.clock import SystemClock
 
 pytestmark = pytest.mark.process
-README = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
 
 
-def block(mark):
-    """Returns the README's code block after a mark."""
+def block(mark, page="README.md"):
+    """Returns a page's code block after a mark."""
     found = re.search(
-        rf"<!-- test: {re.escape(mark)} -->\n```\w*\n(.*?)```", README, re.S
+        rf"<!-- test: {re.escape(mark)} -->\n```\w*\n(.*?)```",
+        (ROOT / page).read_text("utf-8"),
+        re.S,
     )
     return found.group(1)
 
@@ -57,38 +59,59 @@ def wait_for_port(port):
         time.sleep(0.05)
 
 
-class TestReadme:
-    def test_first_charge_prints_what_the_readme_says(self, place):
-        script = place / "first_charge.py"
-        script.write_text(block("first_charge.py"))
+def commands(mark):
+    """Returns a block's commands, as this machine runs them."""
+    python = f"{sys.executable} -m gateway.cli.main"
+    lines = block(mark).strip().splitlines()
+    return [line.replace(".venv/bin/bailee", python) for line in lines]
 
-        done = subprocess.run(
-            [sys.executable, str(script)],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
-        expected = re.escape(block("output of first_charge.py").strip())
+def shell(command, folder):
+    return subprocess.run(
+        command, shell=True, cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+class TestPages:
+    @pytest.mark.parametrize(
+        ("page", "name"),
+        [("README.md", "first_charge.py"), ("docs/billing.md", "one_month.py")],
+    )
+    def test_programs_print_what_the_page_says(self, place, page, name):
+        script = place / name
+        script.write_text(block(name, page))
+
+        done = shell(f"{sys.executable} {name}", place)
+
+        expected = re.escape(block(f"output of {name}", page).strip())
         pattern = expected.replace("…", r"\d+")
         assert re.fullmatch(pattern, done.stdout.strip()), done.stderr
 
     def test_commands_check_the_log(self, place):
-        for line in block("commands").strip().splitlines():
-            command = line.replace(
-                ".venv/bin/bailee", f"{sys.executable} -m gateway.cli.main"
-            )
-            done = subprocess.run(
-                command,
-                shell=True,
-                cwd=place,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+        for command in commands("commands"):
+            done = shell(command, place)
 
             assert done.returncode == 0, done.stderr
+
+    def test_commands_make_a_gateway_for_stripe(self, tmp_path):
+        (tmp_path / "stripe.key").write_text("rk_test_of_nobody\n")
+        init, serve = commands("your own gateway")
+        assert shell(init, tmp_path).returncode == 0
+        port = free_port()
+        settings = tmp_path / "my-gateway/bailee.toml"
+        settings.write_text(
+            settings.read_text().replace("0.0.0.0:7443", f"127.0.0.1:{port}")
+        )
+
+        served = subprocess.Popen(
+            serve.split(), cwd=tmp_path, stderr=subprocess.DEVNULL
+        )
+        try:
+            wait_for_port(port)
+        finally:
+            served.terminate()
+
+        assert served.wait(timeout=30) == 0
 
     def test_doctor_finds_no_problem(self, place):
         done = bailee("doctor", "demo", cwd=place)

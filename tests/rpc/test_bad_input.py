@@ -6,7 +6,6 @@ from datetime import timedelta
 import grpc
 import pytest
 from bailee import Card, new_request_id
-from bailee.errors import from_rpc_error
 from bailee.v1 import (
     card_pb2,
     money_pb2,
@@ -17,29 +16,16 @@ from bailee.v1 import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.words.clock import SystemClock
 from gateway.words.identifiers import new_name
+from tests.builders.calls import NUMBER, YEAR, plain, refused, tokenize
 from tests.builders.gateway import a_sealer, running
 from tests.builders.storage import OTHER, SHOP
-
-NUMBER = "4242424242424242"
-YEAR = SystemClock().now().year + 3
 
 
 @pytest.fixture
 async def site(tmp_path):
     async with running(tmp_path, accept_plain_cards=True) as made:
         yield made
-
-
-def plain(**changes):
-    facts = {"number": NUMBER, "expiry_month": 12, "expiry_year": YEAR}
-    return card_pb2.CardInput(plain=card_pb2.PlainCard(**facts | changes))
-
-
-def tokenize(card, **changes):
-    facts = {"merchant": SHOP, "request_id": new_request_id(), "card": card}
-    return vault_service_pb2.TokenizeCardRequest(**facts | changes)
 
 
 def charge(token, **changes):
@@ -63,12 +49,6 @@ def sealed(
         request_id=request_id,
     )
     return card_pb2.CardInput(sealed=envelope)
-
-
-async def refused(call, request):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call(request)
-    return from_rpc_error(caught.value, "")
 
 
 def rows(site):

@@ -120,6 +120,7 @@ class Site:
             read_card_tokens=self.use_case,
             delete_card_token=self.use_case,
             provider=Keys(),
+            pages=PageTokens(Keys()),
             digests=digests,
             clock=SystemClock(),
         )

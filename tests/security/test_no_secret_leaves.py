@@ -23,6 +23,7 @@ from gateway.cli.init import InitOptions, create_gateway, free_port
 from gateway.config import Settings
 from gateway.words.clock import SystemClock
 from tests.crash.test_kill_payments import simulator
+from tests.security.drive_vault import drive_vault
 from tests.security.leak_search import search_bytes, search_files
 
 pytestmark = pytest.mark.process
@@ -164,6 +165,7 @@ def drive(client, seen, bank):
         seen.call(client._call, client._connection.vault.TokenizeCard, request)
     read_log(client, seen)
     send_garbage(client, seen)
+    drive_vault(client, seen, token, PLAIN)
     seen.call(client.delete_card_token, token)
 
 

@@ -103,7 +103,7 @@ class TestLock:
         with pytest.raises(StorageUnavailable) as refused:
             await open_shop(tmp_path)
 
-        assert refused.value.metadata == {"database": "another process has it open"}
+        assert "has it open" in refused.value.metadata["database"]
 
     def test_refuses_another_process_until_it_is_killed(self, tmp_path):
         code = textwrap.dedent(

@@ -3,6 +3,12 @@
 import pytest
 
 from tests.builders.storage import open_shop
+from tests.contract.cards_contract import CardListsContract
+from tests.contract.keys_contract import (
+    DataKeysContract,
+    EpochsContract,
+    KeysContract,
+)
 from tests.contract.storage_contract import (
     IsolationContract,
     LogContract,
@@ -11,7 +17,6 @@ from tests.contract.storage_contract import (
 from tests.contract.stores_contract import (
     CardsContract,
     ErasureContract,
-    KeysContract,
     MerchantsContract,
     PaymentsContract,
     RequestsContract,
@@ -50,7 +55,19 @@ class TestSqliteKeys(KeysContract):
     pass
 
 
+class TestSqliteEpochs(EpochsContract):
+    pass
+
+
+class TestSqliteDataKeys(DataKeysContract):
+    pass
+
+
 class TestSqliteCards(CardsContract):
+    pass
+
+
+class TestSqliteCardLists(CardListsContract):
     pass
 
 

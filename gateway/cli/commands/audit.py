@@ -8,6 +8,14 @@ from gateway.cli.arguments import FOLDER
 from gateway.cli.refusals import refuse
 from gateway.config import ConfigInvalid, Settings
 
+_MERCHANT = click.option(
+    "--merchant",
+    default="shop",
+    show_default=True,
+    metavar="ID",
+    help="Whose log, in a gateway's folder.",
+)
+
 
 @click.group()
 def audit() -> None:
@@ -15,27 +23,46 @@ def audit() -> None:
 
 
 @audit.command("verify")
-@click.argument("place", type=click.Path(path_type=Path, exists=True), metavar="PATH")
-@click.option("--merchant", default="shop", show_default=True, metavar="ID")
+@click.argument(
+    "place",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+)
+@_MERCHANT
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="For an export: the bundle that pins the log's public key.",
+)
 @click.option(
     "--verifier-key",
     metavar="KEY",
-    help="For an export: the log's public key, from a bundle or the operator.",
+    help="For an export without a bundle: the log's public key. Get it from the "
+    "operator, not with the export: whoever alters one alters the other.",
 )
-def audit_verify(place: Path, merchant: str, verifier_key: str | None) -> None:
+def audit_verify(
+    place: Path, merchant: str, bundle: Path | None, verifier_key: str | None
+) -> None:
     """Check every entry of a log: in a gateway's folder, or in an export.
 
     An export is checked with the public key alone. Exit code 1 means that the log was
-    altered; the finding names the entry.
+    altered or could not be read; the finding names the entry.
     """
-    from gateway.cli.audit import AuditFailed, verify_export_at, verify_gateway_at
+    from gateway.cli import audit as log
 
     try:
-        if verifier_key is None:
-            result = verify_gateway_at(Settings.read(place), merchant)
+        if bundle is not None:
+            verifier_key = log.verifier_key_of(bundle)
+        if verifier_key is not None:
+            result = log.verify_export_at(place, verifier_key)
+        elif log.is_export(place):
+            raise log.AuditFailed(
+                f"{place} is an export; say whose public key with --bundle"
+            )
         else:
-            result = verify_export_at(place, verifier_key)
-    except (AuditFailed, ConfigInvalid) as error:
+            result = log.verify_gateway_at(Settings.read(place), merchant)
+    except (log.AuditFailed, ConfigInvalid) as error:
         refuse(error)
     click.echo(result)
 
@@ -43,7 +70,7 @@ def audit_verify(place: Path, merchant: str, verifier_key: str | None) -> None:
 @audit.command("export")
 @FOLDER
 @click.argument("target", type=click.Path(path_type=Path), metavar="TARGET")
-@click.option("--merchant", default="shop", show_default=True, metavar="ID")
+@_MERCHANT
 def audit_export(folder: Path, target: Path, merchant: str) -> None:
     """Write the merchant's log to TARGET as static C2SP tiles, for anybody to check."""
     from gateway.cli.audit import AuditFailed, export_gateway_at

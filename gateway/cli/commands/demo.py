@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.arguments import typed_command
 from gateway.cli.refusals import refuse
 
 
@@ -22,6 +23,6 @@ def demo(keep: Path | None) -> None:
     from gateway.cli.init import InitRefused
 
     try:
-        run_demo(keep=keep, console=Console())
-    except (DemoFailed, InitRefused) as error:
+        run_demo(keep=keep, console=Console(), command=typed_command())
+    except (DemoFailed, InitRefused, OSError) as error:
         refuse(error)

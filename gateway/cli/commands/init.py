@@ -4,14 +4,20 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.arguments import FOLDER
+from gateway.cli.arguments import FOLDER, typed_command
 from gateway.cli.refusals import refuse
-from gateway.config import ConfigInvalid
+from gateway.config import FILE_NAME, ConfigInvalid
 
 
 @click.command()
 @FOLDER
-@click.option("--listen", default="127.0.0.1:7443", show_default=True, metavar="H:P")
+@click.option(
+    "--listen",
+    default="127.0.0.1:7443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen; 0.0.0.0:7443 takes calls from other machines.",
+)
 @click.option(
     "--host",
     "hosts",
@@ -20,7 +26,13 @@ from gateway.config import ConfigInvalid
     help="A name or address that callers use; repeat for several. The first names the "
     "vault. [default: localhost, 127.0.0.1]",
 )
-@click.option("--merchant", default="shop", show_default=True, metavar="ID")
+@click.option(
+    "--merchant",
+    default="shop",
+    show_default=True,
+    metavar="ID",
+    help="The first merchant: 3 to 40 characters of a-z, 0-9 and inner hyphens.",
+)
 @click.option(
     "--caller",
     default="billing",
@@ -69,10 +81,18 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
         created = create_gateway(folder, options, SystemClock().now())
     except (InitRefused, ConfigInvalid, GatewayError, OSError) as error:
         refuse(error)
+    command = typed_command()
     click.echo(f"Made {created.folder} (vault {created.vault_id}).")
-    click.echo(f"  serve it:       bailee serve {created.folder}")
+    click.echo(f"  serve it:       {command} serve {created.folder}")
+    click.echo(f"  check it:       {command} doctor {created.folder}")
+    click.echo(f"  charges go to:  {created.processor}")
     click.echo(f"  client bundle:  {created.bundle}  (give it to the billing service)")
     click.echo(
         f"  keyring:        {created.folder / 'keyring'}  (back it up apart from the "
         "database; without it no card opens again)"
     )
+    if created.only_this_machine:
+        click.echo(
+            f"  listens on:     {listen}, which only this machine reaches; change "
+            f"`listen` in {created.folder / FILE_NAME}, for example to 0.0.0.0:7443"
+        )

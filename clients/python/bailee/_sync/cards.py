@@ -1,6 +1,6 @@
 """Calls of VaultService."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bailee._sync.connection import Calls
 from bailee.card import Card
@@ -60,6 +60,49 @@ class CardCalls(Calls):
         )
         answer = self._call(self._connection.vault.GetCardToken, request)
         return answer.card_token
+
+    def batch_get_card_tokens(
+        self, card_tokens: Iterable[str]
+    ) -> list[vault_service_pb2.CardTokenResult]:
+        """Describes up to 1,000 tokens, each in its place; a name that is none gets an
+        ``error`` instead of a ``card_token``.
+        """
+        request = vault_service_pb2.BatchGetCardTokensRequest(
+            merchant=self.merchant, card_tokens=card_tokens
+        )
+        answer = self._call(self._connection.vault.BatchGetCardTokens, request)
+        return list(answer.results)
+
+    def list_card_tokens(
+        self,
+        *,
+        customer_reference: str = "",
+        last_four: str = "",
+        state: "card_pb2.CardToken.State.ValueType" = (
+            card_pb2.CardToken.STATE_UNSPECIFIED
+        ),
+        page_size: int = 0,
+    ) -> Iterator[card_pb2.CardToken]:
+        """Yields tokens, the newest first, asking for a page when it is needed.
+
+        Args:
+            customer_reference: Only those of this cardholder.
+            last_four: Only those whose number ends in these digits.
+            state: Only those in this state.
+            page_size: How many to ask for at once; nothing means 50.
+        """
+        request = vault_service_pb2.ListCardTokensRequest(
+            merchant=self.merchant,
+            page_size=page_size,
+            customer_reference=customer_reference,
+            state=state,
+            last_four=last_four,
+        )
+        return self._each(
+            self._connection.vault.ListCardTokens,
+            request,
+            lambda answer: answer.card_tokens,
+        )
 
     def delete_card_token(
         self, card_token: str, *, request_id: str = ""

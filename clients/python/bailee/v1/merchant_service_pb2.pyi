@@ -149,7 +149,7 @@ class ListMerchantsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most; 0 means 50, and 200 is the most."""
+    """How many at most; 0 means 50, and 1,000 is the most."""
     page_token: _builtins.str
     """ListMerchantsResponse.next_page_token; empty for the first page."""
     def __init__(

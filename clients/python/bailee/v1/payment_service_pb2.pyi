@@ -534,7 +534,7 @@ class ListPaymentsRequest(_message.Message):
     merchant: _builtins.str
     """The merchant."""
     page_size: _builtins.int
-    """How many at most; 0 means 50, and more than 200 means 200."""
+    """How many at most; 0 means 50, and more than 1,000 means 1,000."""
     page_token: _builtins.str
     """next_page_token of the page before, with the same fields set as then."""
     merchant_reference: _builtins.str
@@ -676,7 +676,7 @@ class ListRefundsRequest(_message.Message):
     merchant: _builtins.str
     """The merchant."""
     page_size: _builtins.int
-    """How many at most; 0 means 50, and more than 200 means 200."""
+    """How many at most; 0 means 50, and more than 1,000 means 1,000."""
     page_token: _builtins.str
     """next_page_token of the page before, with the same fields set as then."""
     payment: _builtins.str

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from bailee.v1 import card_pb2 as _card_pb2
+from bailee.v1 import item_error_pb2 as _item_error_pb2
 from bailee.v1 import purpose_pb2 as _purpose_pb2
 from bailee.v1 import receipt_pb2 as _receipt_pb2
 from collections import abc as _abc
@@ -155,6 +156,162 @@ class GetCardTokenResponse(_message.Message):
 Global___GetCardTokenResponse: _TypeAlias = GetCardTokenResponse  # noqa: Y015
 
 @_typing.final
+class BatchGetCardTokensRequest(_message.Message):
+    """BatchGetCardTokensRequest names tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    CARD_TOKENS_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant that owns the tokens."""
+    @_builtins.property
+    def card_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """CardToken.name of each; 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        card_tokens: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_tokens", b"card_tokens", "merchant", b"merchant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetCardTokensRequest: _TypeAlias = BatchGetCardTokensRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetCardTokensResponse(_message.Message):
+    """BatchGetCardTokensResponse answers each name in its place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CardTokenResult]:
+        """One for each name of the request, in its order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___CardTokenResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetCardTokensResponse: _TypeAlias = BatchGetCardTokensResponse  # noqa: Y015
+
+@_typing.final
+class CardTokenResult(_message.Message):
+    """CardTokenResult is a token, or why there is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARD_TOKEN_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def card_token(self) -> _card_pb2.CardToken:
+        """The token as it is now."""
+
+    @_builtins.property
+    def error(self) -> _item_error_pb2.ItemError:
+        """CARD_TOKEN_NOT_FOUND if the merchant has no such token."""
+
+    def __init__(
+        self,
+        *,
+        card_token: _card_pb2.CardToken | None = ...,
+        error: _item_error_pb2.ItemError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card_token", b"card_token", "error", b"error", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_token", b"card_token", "error", b"error", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["card_token", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___CardTokenResult: _TypeAlias = CardTokenResult  # noqa: Y015
+
+@_typing.final
+class ListCardTokensRequest(_message.Message):
+    """ListCardTokensRequest says which tokens. Every filter that is given must match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REFERENCE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LAST_FOUR_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant that owns the tokens."""
+    page_size: _builtins.int
+    """At most so many tokens in one answer: 1 to 1,000; nothing means 50."""
+    page_token: _builtins.str
+    """ListCardTokensResponse.next_page_token of the page before, with the same filters."""
+    customer_reference: _builtins.str
+    """CardToken.customer_reference."""
+    state: _card_pb2.CardToken.State.ValueType
+    """CardToken.state."""
+    last_four: _builtins.str
+    """CardToken.last_four: four digits."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        customer_reference: _builtins.str = ...,
+        state: _card_pb2.CardToken.State.ValueType = ...,
+        last_four: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_reference", b"customer_reference", "last_four", b"last_four", "merchant", b"merchant", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCardTokensRequest: _TypeAlias = ListCardTokensRequest  # noqa: Y015
+
+@_typing.final
+class ListCardTokensResponse(_message.Message):
+    """ListCardTokensResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARD_TOKENS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the page after this one; empty on the last. What is tokenized meanwhile comes
+    before the first page and shifts nothing.
+    """
+    @_builtins.property
+    def card_tokens(self) -> _containers.RepeatedCompositeFieldContainer[_card_pb2.CardToken]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        card_tokens: _abc.Iterable[_card_pb2.CardToken] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_tokens", b"card_tokens", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCardTokensResponse: _TypeAlias = ListCardTokensResponse  # noqa: Y015
+
+@_typing.final
 class DeleteCardTokenRequest(_message.Message):
     """DeleteCardTokenRequest names the token whose card is to be erased."""
 
@@ -206,8 +363,8 @@ class DeleteCardTokenResponse(_message.Message):
 
     @_builtins.property
     def unrecoverable_time(self) -> _timestamp_pb2.Timestamp:
-        """After this time no backup of the database can open the card either; absent until
-        a key rotation is scheduled.
+        """After this time no backup of the database can open the card either, whoever keeps
+        it; the log entry says the same. Absent if the gateway does not rotate its keys.
         """
 
     def __init__(

@@ -45,6 +45,16 @@ class VaultServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_vault__service__pb2.GetCardTokenRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_vault__service__pb2.GetCardTokenResponse.FromString,
                 _registered_method=True)
+        self.BatchGetCardTokens = channel.unary_unary(
+                '/bailee.v1.VaultService/BatchGetCardTokens',
+                request_serializer=bailee_dot_v1_dot_vault__service__pb2.BatchGetCardTokensRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_vault__service__pb2.BatchGetCardTokensResponse.FromString,
+                _registered_method=True)
+        self.ListCardTokens = channel.unary_unary(
+                '/bailee.v1.VaultService/ListCardTokens',
+                request_serializer=bailee_dot_v1_dot_vault__service__pb2.ListCardTokensRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_vault__service__pb2.ListCardTokensResponse.FromString,
+                _registered_method=True)
         self.DeleteCardToken = channel.unary_unary(
                 '/bailee.v1.VaultService/DeleteCardToken',
                 request_serializer=bailee_dot_v1_dot_vault__service__pb2.DeleteCardTokenRequest.SerializeToString,
@@ -70,6 +80,20 @@ class VaultServiceServicer(object):
 
     def GetCardToken(self, request, context):
         """GetCardToken describes a token. Role: read, tokenize or pay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetCardTokens(self, request, context):
+        """BatchGetCardTokens describes up to 1,000 tokens. Role: read, tokenize or pay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCardTokens(self, request, context):
+        """ListCardTokens finds tokens, the newest first. Role: read, tokenize or pay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +125,16 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.GetCardToken,
                     request_deserializer=bailee_dot_v1_dot_vault__service__pb2.GetCardTokenRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_vault__service__pb2.GetCardTokenResponse.SerializeToString,
+            ),
+            'BatchGetCardTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetCardTokens,
+                    request_deserializer=bailee_dot_v1_dot_vault__service__pb2.BatchGetCardTokensRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_vault__service__pb2.BatchGetCardTokensResponse.SerializeToString,
+            ),
+            'ListCardTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCardTokens,
+                    request_deserializer=bailee_dot_v1_dot_vault__service__pb2.ListCardTokensRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_vault__service__pb2.ListCardTokensResponse.SerializeToString,
             ),
             'DeleteCardToken': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteCardToken,
@@ -168,6 +202,60 @@ class VaultService(object):
             '/bailee.v1.VaultService/GetCardToken',
             bailee_dot_v1_dot_vault__service__pb2.GetCardTokenRequest.SerializeToString,
             bailee_dot_v1_dot_vault__service__pb2.GetCardTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetCardTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.VaultService/BatchGetCardTokens',
+            bailee_dot_v1_dot_vault__service__pb2.BatchGetCardTokensRequest.SerializeToString,
+            bailee_dot_v1_dot_vault__service__pb2.BatchGetCardTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCardTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.VaultService/ListCardTokens',
+            bailee_dot_v1_dot_vault__service__pb2.ListCardTokensRequest.SerializeToString,
+            bailee_dot_v1_dot_vault__service__pb2.ListCardTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

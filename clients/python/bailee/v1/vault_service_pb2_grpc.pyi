@@ -37,6 +37,10 @@ class VaultServiceStub:
     """TokenizeCard stores a card and returns its token. Role: tokenize."""
     GetCardToken: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.GetCardTokenRequest, _vault_service_pb2.GetCardTokenResponse]
     """GetCardToken describes a token. Role: read, tokenize or pay."""
+    BatchGetCardTokens: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.BatchGetCardTokensRequest, _vault_service_pb2.BatchGetCardTokensResponse]
+    """BatchGetCardTokens describes up to 1,000 tokens. Role: read, tokenize or pay."""
+    ListCardTokens: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ListCardTokensRequest, _vault_service_pb2.ListCardTokensResponse]
+    """ListCardTokens finds tokens, the newest first. Role: read, tokenize or pay."""
     DeleteCardToken: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.DeleteCardTokenRequest, _vault_service_pb2.DeleteCardTokenResponse]
     """DeleteCardToken destroys every wrapped copy of the card's keys. Role: tokenize."""
     ListSealingKeys: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.ListSealingKeysRequest, _vault_service_pb2.ListSealingKeysResponse]
@@ -51,6 +55,10 @@ class VaultServiceAsyncStub(VaultServiceStub):
     """TokenizeCard stores a card and returns its token. Role: tokenize."""
     GetCardToken: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.GetCardTokenRequest, _vault_service_pb2.GetCardTokenResponse]  # type: ignore[assignment]
     """GetCardToken describes a token. Role: read, tokenize or pay."""
+    BatchGetCardTokens: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.BatchGetCardTokensRequest, _vault_service_pb2.BatchGetCardTokensResponse]  # type: ignore[assignment]
+    """BatchGetCardTokens describes up to 1,000 tokens. Role: read, tokenize or pay."""
+    ListCardTokens: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ListCardTokensRequest, _vault_service_pb2.ListCardTokensResponse]  # type: ignore[assignment]
+    """ListCardTokens finds tokens, the newest first. Role: read, tokenize or pay."""
     DeleteCardToken: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.DeleteCardTokenRequest, _vault_service_pb2.DeleteCardTokenResponse]  # type: ignore[assignment]
     """DeleteCardToken destroys every wrapped copy of the card's keys. Role: tokenize."""
     ListSealingKeys: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.ListSealingKeysRequest, _vault_service_pb2.ListSealingKeysResponse]  # type: ignore[assignment]
@@ -74,6 +82,22 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vault_service_pb2.GetCardTokenResponse, _abc.Awaitable[_vault_service_pb2.GetCardTokenResponse]]:
         """GetCardToken describes a token. Role: read, tokenize or pay."""
+
+    @_abc_1.abstractmethod
+    def BatchGetCardTokens(
+        self,
+        request: _vault_service_pb2.BatchGetCardTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vault_service_pb2.BatchGetCardTokensResponse, _abc.Awaitable[_vault_service_pb2.BatchGetCardTokensResponse]]:
+        """BatchGetCardTokens describes up to 1,000 tokens. Role: read, tokenize or pay."""
+
+    @_abc_1.abstractmethod
+    def ListCardTokens(
+        self,
+        request: _vault_service_pb2.ListCardTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vault_service_pb2.ListCardTokensResponse, _abc.Awaitable[_vault_service_pb2.ListCardTokensResponse]]:
+        """ListCardTokens finds tokens, the newest first. Role: read, tokenize or pay."""
 
     @_abc_1.abstractmethod
     def DeleteCardToken(

@@ -15,6 +15,20 @@ CREATE TABLE scopes (
     UNIQUE (merchant)
 );
 
+CREATE TABLE epochs (
+    epoch_number INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    made_at INTEGER NOT NULL,
+    due_at INTEGER,
+    destroyed_at INTEGER,
+    moved INTEGER NOT NULL,
+    instance TEXT NOT NULL,
+    lease_until INTEGER,
+    PRIMARY KEY (epoch_number),
+    UNIQUE (epoch)
+);
+
 CREATE TABLE cards (
     card INTEGER NOT NULL,
     scope INTEGER NOT NULL,
@@ -40,9 +54,13 @@ CREATE TABLE cards (
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
-CREATE INDEX cards_by_customer ON cards (scope, customer_reference) WHERE customer_reference != '';
+CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE last_four IS NOT NULL;
 
-CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE number_fingerprint IS NOT NULL;
+CREATE INDEX cards_by_age ON cards (scope, card);
+
+CREATE INDEX cards_by_customer ON cards (scope, customer_reference, card) WHERE customer_reference != '';
+
+CREATE INDEX cards_erased ON cards (scope, card) WHERE state = 2;
 
 CREATE TABLE charge_once (
     scope INTEGER NOT NULL,
@@ -113,6 +131,7 @@ CREATE TABLE wrapping_keys (
     epoch TEXT NOT NULL,
     wrapped BLOB NOT NULL,
     created_at INTEGER NOT NULL,
+    retired_at INTEGER,
     PRIMARY KEY (wrapping_key),
     UNIQUE (scope, key_id),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
