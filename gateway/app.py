@@ -24,27 +24,14 @@ from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
-from gateway.payments.accounts import Accounts
-from gateway.payments.asking import Asking
+from gateway.payment_parts import PaymentParts, Shared
 from gateway.payments.boundaries import ignore
-from gateway.payments.cancel_payment import cancel_rules
-from gateway.payments.capture_payment import capture_rules
-from gateway.payments.create_payment import CreatePayment
-from gateway.payments.list_payments import ListPayments
-from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
-from gateway.payments.processor_steps import ProcessorSteps
-from gateway.payments.read_payment_events import ReadPaymentEvents
-from gateway.payments.read_payments import ReadPayments
-from gateway.payments.record_outcome import RecordOutcome
-from gateway.payments.refund_payment import refund_rules
-from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.paging import PageTokens
-from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
     DrainableHealth,
@@ -103,32 +90,18 @@ class Gateway:
         self._seal_card = SealCard(
             provider=keys, hierarchy=self._hierarchy, storage=storage
         )
-        self._accounts = Accounts(storage=storage, processors=processors)
-        deadline = timedelta(seconds=settings.processor_deadline_seconds)
-        self._asking = Asking(deadline)
-        self._lease = deadline * _LEASE_CALLS
+        self._lease = _LEASE_CALLS * timedelta(
+            seconds=settings.processor_deadline_seconds
+        )
         self.rotation = self._rotation()
         self.key_upkeep = KeyUpkeep(
             provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
-        self._outcomes = RecordOutcome(storage=storage)
-        self._steps = ProcessorSteps(
-            storage=storage,
-            access=self._access,
-            outcomes=self._outcomes,
-            asking=self._asking,
-            clock=clock,
-            reached=reached,
-        )
-        self._moves = [
-            self._mover(rules(self._asking))
-            for rules in (capture_rules, cancel_rules, refund_rules)
-        ]
-        self._create = self._create_payment()
-        self.resolver = self._resolver()
+        self._payments = self._payment_parts()
+        self.resolver = self._payments.resolver
         self.services: list[Service] = [
             vault_service(self._vault()),
-            payment_service(self._payments()),
+            payment_service(self._payments.servicer()),
             merchant_service(self._merchants()),
             audit_service(
                 AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
@@ -148,9 +121,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Finishes what is between two steps, then lets everything go."""
-        await self._create.drain()
-        for mover in self._moves:
-            await mover.drain()
+        await self._payments.drain()
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
@@ -198,22 +169,23 @@ class Gateway:
             clock=self.clock,
         )
 
-    def _payments(self) -> PaymentServicer:
-        capture, cancel, refund = self._moves
-        return PaymentServicer(
-            create_payment=self._create,
-            capture_payment=capture,
-            cancel_payment=cancel,
-            refund_payment=refund,
-            read_payments=ReadPayments(storage=self.storage),
-            list_payments=ListPayments(storage=self.storage),
-            read_events=ReadPaymentEvents(
+    def _payment_parts(self) -> PaymentParts:
+        return PaymentParts(
+            Shared(
+                settings=self.settings,
+                keys=self.keys,
                 storage=self.storage,
-                poll=timedelta(seconds=self.settings.events_poll_seconds),
+                processors=self.processors,
+                access=self._access,
+                sealed_input=self._sealed_input,
+                seal_card=self._seal_card,
+                digests=self._digests,
+                clock=self.clock,
+                reached=self._reached,
+                instance=self._instance,
+                lease=self._lease,
                 draining=self.draining,
-            ),
-            digests=self._digests,
-            page_tokens=PageTokens(self.keys),
+            )
         )
 
     def _merchants(self) -> MerchantServicer:
@@ -228,44 +200,4 @@ class Gateway:
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
-        )
-
-    def _create_payment(self) -> CreatePayment:
-        return CreatePayment(
-            storage=self.storage,
-            access=self._access,
-            sealed_input=self._sealed_input,
-            seal_card=self._seal_card,
-            accounts=self._accounts,
-            steps=self._steps,
-            clock=self.clock,
-            reached=self._reached,
-            instance=self._instance,
-            lease=self._lease,
-        )
-
-    def _mover(self, rules: MoveRules) -> Mover:
-        return Mover(
-            rules=rules,
-            storage=self.storage,
-            accounts=self._accounts,
-            clock=self.clock,
-            reached=self._reached,
-            instance=self._instance,
-            lease=self._lease,
-        )
-
-    def _resolver(self) -> SettleUnknownPayments:
-        return SettleUnknownPayments(
-            storage=self.storage,
-            unsettled=self.storage,
-            access=self._access,
-            accounts=self._accounts,
-            steps=self._steps,
-            outcomes=self._outcomes,
-            movers={item.kind: item for item in self._moves},
-            asking=self._asking,
-            clock=self.clock,
-            instance=self._instance,
-            lease=self._lease,
         )

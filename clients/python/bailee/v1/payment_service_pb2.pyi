@@ -741,7 +741,7 @@ class ListPaymentEventsRequest(_message.Message):
     merchant: _builtins.str
     """The merchant."""
     page_size: _builtins.int
-    """How many at most; 0 means 50, and more than 200 means 200."""
+    """How many at most; 0 means 50, and more than 1000 means 1000."""
     cursor: _builtins.str
     """next_cursor of an earlier answer, or the cursor of a watched event; empty for the
     first event there is. A cursor never expires.
