@@ -24,17 +24,20 @@ from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
+from gateway.metrics import Metrics
+from gateway.parts import Parts
 from gateway.payment_parts import PaymentParts, Shared
 from gateway.payments.boundaries import ignore
 from gateway.payments.processor import Processor
 from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.guard import Guard
+from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
-    DrainableHealth,
     Service,
     audit_service,
     build_server,
@@ -77,8 +80,11 @@ class Gateway:
         self.storage = storage
         self.processors = processors
         self.clock = clock
+        self.metrics = Metrics()
+        self.parts = Parts()
+        self.guards: list[Guard] = []
         # Set when the server stops: streams then end.
-        self.draining = asyncio.Event()
+        self._draining = asyncio.Event()
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
@@ -99,22 +105,16 @@ class Gateway:
         )
         self._payments = self._payment_parts()
         self.resolver = self._payments.resolver
-        self.services: list[Service] = [
-            vault_service(self._vault()),
-            payment_service(self._payments.servicer()),
-            merchant_service(self._merchants()),
-            audit_service(
-                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
-            ),
-        ]
-        self.health = DrainableHealth(
-            (service.name for service in self.services), self.draining
-        )
+        self.services = self._services()
+        names = [service.name for service in self.services]
+        self.health = DrainableHealth(names, self.parts, self._draining)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
+        guard = Guard(authenticator, metrics=self.metrics)
+        self.guards.append(guard)
         return build_server(
-            authenticator=authenticator,
+            guard=guard,
             services=self.services,
             health_servicer=self.health,
         )
@@ -125,6 +125,16 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _services(self) -> list[Service]:
+        return [
+            vault_service(self._vault()),
+            payment_service(self._payments.servicer()),
+            merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+            ),
+        ]
 
     def _rotation(self) -> RotateEpoch:
         days = self.settings.epoch_rotation_days
@@ -184,7 +194,7 @@ class Gateway:
                 reached=self._reached,
                 instance=self._instance,
                 lease=self._lease,
-                draining=self.draining,
+                draining=self._draining,
             )
         )
 
