@@ -6,6 +6,7 @@ what is made here.
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -15,26 +16,43 @@ import grpc.aio
 
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
+from gateway.key_providers.authorities import AuthorityFiles, FileAuthorities
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.key_upkeep import KeyUpkeep
 from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
+from gateway.merchants.create_caller import CreateCaller
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.issue_certificate import IssueCertificate
 from gateway.merchants.merchant_changes import MerchantChanges
+from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.switch_caller import SwitchCaller
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.payment_parts import PaymentParts, Shared
 from gateway.payments.boundaries import ignore
 from gateway.payments.processor import Processor
-from gateway.policy.versions import NEWEST
+from gateway.policy.accept_clock import AcceptClock
+from gateway.policy.accept_policy import AcceptPolicy
+from gateway.policy.notify_merchants import NotifyMerchants
+from gateway.policy.policy_time import PolicyTime
+from gateway.policy.publish_policy import PublishPolicy
+from gateway.policy.read_policies import ReadPolicies
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
 from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
+from gateway.rpc.operator_server import (
+    BillingCallers,
+    OperatorListener,
+    build_operator_server,
+    operator_guard,
+)
+from gateway.rpc.operator_servicer import OperatorServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
@@ -42,6 +60,7 @@ from gateway.rpc.server import (
     audit_service,
     build_server,
     merchant_service,
+    operator_service,
     payment_service,
     vault_service,
 )
@@ -55,9 +74,14 @@ from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
 from gateway.words.clock import Clock
+from gateway.words.identifiers import GATEWAY
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
+# Which of their RPCs operators may call: rpc/authorization.py.
+_FOR_OPERATORS_TOO: Final = frozenset(
+    {"bailee.v1.MerchantService", "bailee.v1.PaymentService"}
+)
 # No call that began before an epoch's last pause may still need its keys.
 _PAUSE_LEASES: Final = 2
 
@@ -89,12 +113,20 @@ class Gateway:
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
-        self._access = CardAccess(hierarchy=self._hierarchy, vault_id=keys.vault_id)
+        self.policy_time = _start_policy_time(storage, clock)
+        self._access = CardAccess(
+            hierarchy=self._hierarchy,
+            policy_time=self.policy_time,
+            vault_id=keys.vault_id,
+        )
         self._sealed_input = SealedInput(
             provider=keys, accept_plain_cards=settings.accept_plain_cards
         )
         self._seal_card = SealCard(
-            provider=keys, hierarchy=self._hierarchy, storage=storage
+            provider=keys,
+            hierarchy=self._hierarchy,
+            storage=storage,
+            policy_time=self.policy_time,
         )
         self._lease = _LEASE_CALLS * timedelta(
             seconds=settings.processor_deadline_seconds
@@ -106,18 +138,33 @@ class Gateway:
         self._payments = self._payment_parts()
         self.resolver = self._payments.resolver
         self.services = self._services()
+        self.operator_services = self._operator_services()
         names = [service.name for service in self.services]
         self.health = DrainableHealth(names, self.parts, self._draining)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
-        guard = Guard(authenticator, metrics=self.metrics)
+        guard = Guard(BillingCallers(authenticator), metrics=self.metrics)
         self.guards.append(guard)
         return build_server(
             guard=guard,
             services=self.services,
             health_servicer=self.health,
         )
+
+    def operator_listener(self, authenticator: Authenticator) -> OperatorListener:
+        """Returns the listener for those who run the gateway, not yet listening."""
+        guard = operator_guard(authenticator, self.metrics)
+        self.guards.append(guard)
+        server = build_operator_server(guard=guard, services=self.operator_services)
+        return OperatorListener(server, self.settings)
+
+    def _operator_services(self) -> list[Service]:
+        """Returns what those who run the gateway call."""
+        return [
+            operator_service(self._operators()),
+            *(item for item in self.services if item.name in _FOR_OPERATORS_TOO),
+        ]
 
     async def close(self) -> None:
         """Finishes what is between two steps, then lets everything go."""
@@ -201,13 +248,50 @@ class Gateway:
     def _merchants(self) -> MerchantServicer:
         changes = MerchantChanges(storage=self.storage)
         return MerchantServicer(
-            create_merchant=CreateMerchant(
-                changes=changes, clock=self.clock, policy_version=NEWEST.number
-            ),
+            create_merchant=CreateMerchant(changes=changes, clock=self.clock),
             read_merchants=ReadMerchants(storage=self.storage, directory=self.storage),
             update_merchant=UpdateMerchant(changes=changes, clock=self.clock),
             deactivate_merchant=DeactivateMerchant(changes=changes, clock=self.clock),
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
+            read_policies=ReadPolicies(storage=self.storage),
+            accept_policy=AcceptPolicy(storage=self.storage, clock=self.clock),
         )
+
+    def _operators(self) -> OperatorServicer:
+        path = self.settings.path
+        issuer = FileAuthorities(
+            billing=AuthorityFiles(path("billing_ca"), path("billing_ca_key")),
+            operators=AuthorityFiles(path("operator_ca"), path("operator_ca_key")),
+        )
+        return OperatorServicer(
+            create_caller=CreateCaller(storage=self.storage, clock=self.clock),
+            read_callers=ReadCallers(storage=self.storage),
+            switch_caller=SwitchCaller(storage=self.storage, clock=self.clock),
+            issue_certificate=IssueCertificate(
+                storage=self.storage, issuer=issuer, clock=self.clock
+            ),
+            issuer=issuer,
+            provider=self.keys,
+            digests=self._digests,
+            pages=PageTokens(self.keys),
+            publish_policy=self._publish_policy(),
+            accept_clock=AcceptClock(
+                storage=self.storage, clock=self.clock, policy_time=self.policy_time
+            ),
+        )
+
+    def _publish_policy(self) -> PublishPolicy:
+        notify = NotifyMerchants(
+            storage=self.storage, clock=self.clock, policy_at=self.policy_time.at
+        )
+        return PublishPolicy(storage=self.storage, notify=notify, clock=self.clock)
+
+
+def _start_policy_time(storage: SqliteStorage, clock: Clock) -> PolicyTime:
+    return PolicyTime(
+        mark=storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
+        now=clock.now(),
+        monotonic_seconds=time.monotonic(),
+    )

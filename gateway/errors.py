@@ -23,12 +23,14 @@ class Reason(StrEnum):
     AMOUNT_NOT_REPRESENTABLE = "AMOUNT_NOT_REPRESENTABLE"
     CALLER_UNKNOWN = "CALLER_UNKNOWN"
     CALLER_NOT_PERMITTED = "CALLER_NOT_PERMITTED"
+    CALLER_NOT_FOUND = "CALLER_NOT_FOUND"
     POLICY_DENIED = "POLICY_DENIED"
     MERCHANT_NOT_FOUND = "MERCHANT_NOT_FOUND"
     CARD_TOKEN_NOT_FOUND = "CARD_TOKEN_NOT_FOUND"  # noqa: S105 - a reason, not a secret
     PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
     REFUND_NOT_FOUND = "REFUND_NOT_FOUND"
     PROCESSOR_ACCOUNT_NOT_FOUND = "PROCESSOR_ACCOUNT_NOT_FOUND"
+    POLICY_VERSION_NOT_FOUND = "POLICY_VERSION_NOT_FOUND"
     RPC_NOT_FOUND = "RPC_NOT_FOUND"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
@@ -137,6 +139,13 @@ class CallerNotPermitted(GatewayError):
     message = "the caller may not do this"
 
 
+class CallerNotFound(GatewayError):
+    """The gateway has no such caller."""
+
+    reason = Reason.CALLER_NOT_FOUND
+    message = "no such caller; list them with: bailee caller list"
+
+
 class PolicyDenied(GatewayError):
     """The use is not allowed; the denial is in the log."""
 
@@ -177,6 +186,13 @@ class ProcessorAccountNotFound(GatewayError):
 
     reason = Reason.PROCESSOR_ACCOUNT_NOT_FOUND
     message = "no such processor account; name one of the merchant's accounts"
+
+
+class PolicyVersionNotFound(GatewayError):
+    """No such policy version, or another text was published under the number."""
+
+    reason = Reason.POLICY_VERSION_NOT_FOUND
+    message = "no such policy version, or its text is another; read it again"
 
 
 class RpcNotFound(GatewayError):

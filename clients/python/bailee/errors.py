@@ -91,6 +91,7 @@ AmountNotRepresentable = _reason(
 )
 CallerUnknown = _reason("CALLER_UNKNOWN", "The certificate names no caller.")
 CallerNotPermitted = _reason("CALLER_NOT_PERMITTED", "The caller lacks the role.")
+CallerNotFound = _reason("CALLER_NOT_FOUND", "The gateway has no such caller.")
 PolicyDenied = _reason("POLICY_DENIED", "Policy or mandate does not allow the use.")
 MerchantNotFound = _reason("MERCHANT_NOT_FOUND", "No such merchant.")
 CardTokenNotFound = _reason("CARD_TOKEN_NOT_FOUND", "No such card token.")
@@ -98,6 +99,9 @@ PaymentNotFound = _reason("PAYMENT_NOT_FOUND", "No such payment.")
 RefundNotFound = _reason("REFUND_NOT_FOUND", "No such refund.")
 ProcessorAccountNotFound = _reason(
     "PROCESSOR_ACCOUNT_NOT_FOUND", "Name one of the merchant's processor accounts."
+)
+PolicyVersionNotFound = _reason(
+    "POLICY_VERSION_NOT_FOUND", "No such version, or its text is another."
 )
 RpcNotFound = _reason("RPC_NOT_FOUND", "The gateway is older than this client.")
 RequestIdReused = _reason("REQUEST_ID_REUSED", "Used with a different request.")
