@@ -66,6 +66,7 @@ from gateway.rpc.server import (
 )
 from gateway.rpc.vault_servicer import VaultServicer
 from gateway.storage.engine import SqliteStorage
+from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.card_access import CardAccess
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
@@ -211,6 +212,12 @@ class Gateway:
     def _vault(self) -> VaultServicer:
         return VaultServicer(
             tokenize_card=TokenizeCard(
+                storage=self.storage,
+                sealed_input=self._sealed_input,
+                seal_card=self._seal_card,
+                clock=self.clock,
+            ),
+            batch_tokenize_cards=BatchTokenizeCards(
                 storage=self.storage,
                 sealed_input=self._sealed_input,
                 seal_card=self._seal_card,

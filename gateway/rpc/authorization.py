@@ -28,6 +28,7 @@ _LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
         f"{_VAULT}TokenizeCard": frozenset({Role.TOKENIZE}),
+        f"{_VAULT}BatchTokenizeCards": frozenset({Role.TOKENIZE}),
         f"{_VAULT}GetCardToken": _READ_CARDS,
         f"{_VAULT}BatchGetCardTokens": _READ_CARDS,
         f"{_VAULT}ListCardTokens": _READ_CARDS,

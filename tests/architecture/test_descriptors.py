@@ -42,6 +42,7 @@ FORBIDDEN_TYPES = {
         "CardInput",
         "PlainCard",
         "SealedCard",
+        "SealedBatch",
         "SealedSecurityCode",
         "BillingDetails",
     )
