@@ -185,9 +185,15 @@ def drive_lists(client, seen):
         pb.GetRefundRequest(merchant=merchant, refund=OK),
         pb.ListRefundsRequest(merchant=merchant),
         pb.ListRefundsRequest(merchant=merchant, payment=OK),
+        pb.ListPaymentEventsRequest(merchant=merchant),
+        pb.ListPaymentEventsRequest(merchant=merchant, cursor=OK, payment=OK),
     ):
         rpc = request.DESCRIPTOR.name.removesuffix("Request")
         seen.call(client._call, getattr(stub, rpc), request)
+    watched = client.watch_payment_events()
+    assert seen.call(next, watched)
+    watched.close()
+    seen.call(next, client.watch_payment_events(cursor=OK))
 
 
 def read_log(client, seen):

@@ -284,6 +284,30 @@ CREATE INDEX moves_by_time ON moves (scope, kind, created_at);
 
 CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
 
+CREATE TABLE payment_events (
+    scope INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    payment INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    previous_state INTEGER,
+    state INTEGER NOT NULL,
+    authorized INTEGER NOT NULL,
+    capturable INTEGER NOT NULL,
+    captured INTEGER NOT NULL,
+    refunded INTEGER NOT NULL,
+    refund_pending INTEGER NOT NULL,
+    move INTEGER,
+    move_status INTEGER,
+    PRIMARY KEY (scope, position),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(payment) REFERENCES payments (payment),
+    FOREIGN KEY(move) REFERENCES moves (move)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX payment_events_by_payment ON payment_events (payment, position);
+
 INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);
 
 CREATE TABLE policies (
