@@ -31,13 +31,22 @@ class ServerDied(RuntimeError):
 
 
 def run(settings: Settings) -> None:
-    """Serves one gateway in this process; see ``serve``."""
+    """Serves one gateway in this process until SIGTERM or SIGINT; see ``serve``."""
+    configure_logs(level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(_serve_until_signal(settings))
 
 
-async def serve(settings: Settings) -> None:
-    """Serves one gateway until SIGTERM or SIGINT, then drains it.
+async def _serve_until_signal(settings: Settings) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await serve(settings, told)
+
+
+async def serve(settings: Settings, told: asyncio.Event) -> None:
+    """Serves one gateway until told to stop, then drains it.
 
     Raises:
         PortTaken, MetricsPortTaken: Another program listens on the address.
@@ -45,7 +54,6 @@ async def serve(settings: Settings) -> None:
         TlsFilesUnusable: A certificate or its key cannot be used.
         ServerDied: The server ended by itself.
     """
-    configure_logs(level=settings.log_level)
     clock = SystemClock()
     keys = FileKeyProvider.renew_sealing_key(
         settings.path("keyring"), clock.now(), passphrase=read_passphrase(settings)
@@ -58,13 +66,13 @@ async def serve(settings: Settings) -> None:
         clock=clock,
     )
     try:
-        await _serve(gateway)
+        await _serve(gateway, told)
     finally:
         await gateway.close()
     _log.info("stopped")
 
 
-async def _serve(gateway: Gateway) -> None:
+async def _serve(gateway: Gateway, told: asyncio.Event) -> None:
     settings = gateway.settings
     callers = CallerDirectory(storage=gateway.storage, clock=gateway.clock)
     await callers.refresh()
@@ -91,7 +99,7 @@ async def _serve(gateway: Gateway) -> None:
     # Not canceled, ever: that would cancel what ``stop`` waits for, too.
     end = asyncio.create_task(server.wait_for_termination())
     try:
-        await _until_told_or_dead(end)
+        await _until_told_or_dead(told, end)
     finally:
         _log.info("draining")
         gateway.health.drain()
@@ -147,17 +155,13 @@ def loops_of(
     ]
 
 
-async def _until_told_or_dead(end: "asyncio.Task[bool]") -> None:
-    """Waits for SIGTERM or SIGINT.
+async def _until_told_or_dead(told: asyncio.Event, end: "asyncio.Task[bool]") -> None:
+    """Waits until somebody says stop.
 
     Raises:
         ServerDied: The server ended first. A process that lives on without it would
             look healthy to whatever restarts processes.
     """
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
     telling = asyncio.create_task(told.wait())
     await asyncio.wait((telling, end), return_when=asyncio.FIRST_COMPLETED)
     telling.cancel()
