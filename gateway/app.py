@@ -12,6 +12,7 @@ from typing import Final
 
 import grpc.aio
 
+from gateway.audit.operator_log import OperatorLog
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
@@ -20,6 +21,7 @@ from gateway.keys.key_upkeep import KeyUpkeep
 from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.log_owners import DirectoryLogOwners
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
@@ -95,7 +97,7 @@ class Gateway:
         self.parts = Parts()
         self.guards: list[Guard] = []
         self._reached = reached
-        self._instance = secrets.token_hex(8)
+        self.instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
         self._access = CardAccess(hierarchy=self._hierarchy, vault_id=keys.vault_id)
@@ -121,6 +123,9 @@ class Gateway:
         ]
         self._create = self._create_payment()
         self.resolver = self._resolver()
+        self.operator_log = OperatorLog(
+            storage=storage, owners=DirectoryLogOwners(storage=storage), clock=clock
+        )
         self.services = self._services()
         names = [service.name for service in self.services]
         self.health = DrainableHealth(names, self.parts)
@@ -150,7 +155,10 @@ class Gateway:
             payment_service(self._payments()),
             merchant_service(self._merchants()),
             audit_service(
-                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+                AuditServicer(
+                    read_log=ReadLog(storage=self.storage, clock=self.clock),
+                    operator_log=self.operator_log,
+                )
             ),
         ]
 
@@ -182,7 +190,7 @@ class Gateway:
                 clock=self.clock,
                 period=timedelta(days=days) if days else None,
                 pause=self._lease * _PAUSE_LEASES,
-                instance=self._instance,
+                instance=self.instance,
                 # SQLite: no other process has the database.
                 lease=timedelta(0),
                 reached=self._reached,
@@ -244,7 +252,7 @@ class Gateway:
             steps=self._steps,
             clock=self.clock,
             reached=self._reached,
-            instance=self._instance,
+            instance=self.instance,
             lease=self._lease,
         )
 
@@ -255,7 +263,7 @@ class Gateway:
             accounts=self._accounts,
             clock=self.clock,
             reached=self._reached,
-            instance=self._instance,
+            instance=self.instance,
             lease=self._lease,
         )
 
@@ -270,6 +278,6 @@ class Gateway:
             movers={item.kind: item for item in self._moves},
             asking=self._asking,
             clock=self.clock,
-            instance=self._instance,
+            instance=self.instance,
             lease=self._lease,
         )

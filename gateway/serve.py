@@ -68,6 +68,7 @@ async def _serve(gateway: Gateway) -> None:
     settings = gateway.settings
     callers = CallerDirectory(storage=gateway.storage, clock=gateway.clock)
     await callers.refresh()
+    await gateway.operator_log.note_start(gateway.instance)
     tls_files = TlsFiles(
         certificate=settings.path("tls_certificate"),
         key=settings.path("tls_key"),
@@ -93,6 +94,7 @@ async def _serve(gateway: Gateway) -> None:
         await server.stop(settings.stop_grace_seconds)
         await asyncio.wait((end,))
         await loops.close()
+        await gateway.operator_log.note_stop(gateway.instance)
 
 
 def loops_of(
@@ -131,6 +133,13 @@ def loops_of(
             every_seconds=settings.key_upkeep_seconds,
             # It wraps the keys of every card again after a rotation.
             stuck_after_seconds=3600,
+        ),
+        Loop(
+            name="operator-log",
+            work=gateway.operator_log.commit_checkpoints,
+            every_seconds=60,
+            # It reads the head of every merchant's log.
+            stuck_after_seconds=300,
         ),
         Loop(
             name="certificate-check",

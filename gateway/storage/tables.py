@@ -384,6 +384,18 @@ Index(
     sqlite_where=log_entries.c.card.is_not(None),
 )
 
+# Denials of the last minutes, so that a caller cannot fill the log with them.
+denials: Final = _table(
+    "denials",
+    _scope(),
+    _integer("minute"),
+    _text("caller"),
+    _text("rule"),
+    _integer("denials"),
+    PrimaryKeyConstraint("scope", "minute", "caller", "rule"),
+    rowid=False,
+)
+
 log_heads: Final = _table(
     "log_heads",
     _scope(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from gateway.audit.denials import append_denial
 from gateway.audit.entry import Decision as AuditDecision
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
@@ -78,7 +79,7 @@ class PreparedCard:
                 card=self.stored.state,
             )
             if not decision.allowed:
-                unit.log.append(self._denial(purpose, policy, decision))
+                append_denial(unit, self._denial(purpose, policy, decision))
                 return Refusal(purpose, decision.rule)
         return None
 
