@@ -100,6 +100,13 @@ class MerchantUnit(Protocol):
         """The unit's own merchant."""
 
 
+class PolicyNumbers(Protocol):
+    """The numbers of the policy's versions."""
+
+    def newest_number(self) -> int:
+        """Returns the number of the newest version."""
+
+
 class MerchantDirectory(Protocol):
     """Every merchant of the gateway; used in units of the GATEWAY scope."""
 
@@ -154,6 +161,10 @@ class ControlUnit(MerchantUnit, CallerUnit, AuditUnit, RequestUnit, Protocol):
     """The slice of the unit of work that changes merchants and callers, and leaves a
     trace.
     """
+
+    @property
+    def policies(self) -> PolicyNumbers:
+        """The policy's versions."""
 
 
 @dataclass(frozen=True, slots=True)

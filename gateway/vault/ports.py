@@ -12,6 +12,7 @@ from gateway.idempotency.ports import RequestUnit
 from gateway.keys.ports import KeyUnit
 from gateway.merchants.ports import MerchantUnit
 from gateway.policy.mandate import Mandate
+from gateway.policy.ports import PolicyUnit
 from gateway.words.identifiers import CardTokenName, MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
@@ -149,7 +150,7 @@ class CardStore(Protocol):
         """Returns how many distinct other numbers end in these digits."""
 
 
-class VaultUnit(DenialUnit, RequestUnit, MerchantUnit, Protocol):
+class VaultUnit(DenialUnit, PolicyUnit, RequestUnit, MerchantUnit, Protocol):
     """The slice of the unit of work that the vault uses."""
 
     @property
