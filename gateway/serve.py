@@ -15,7 +15,8 @@ from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.logs import configure_logs
 from gateway.loops import Loop, Loops
-from gateway.parts import CERTIFICATES, PartState
+from gateway.parts import CERTIFICATES, CLOCK, PartState
+from gateway.policy.keep_policy_time import KeepPolicyTime
 from gateway.rpc.callers import CallerDirectory
 from gateway.rpc.server import listen
 from gateway.rpc.tls import TlsFiles, TlsFilesUnusable
@@ -23,6 +24,10 @@ from gateway.words.clock import Clock, SystemClock
 
 _log: Final = logging.getLogger(__name__)
 
+_CLOCK_AHEAD: Final = (
+    "the clock is further ahead than time can have passed since the last start; until "
+    "`bailee clock accept` no wider policy takes effect and nothing is swept"
+)
 _RENEW_CERTIFICATE_BEFORE: Final = timedelta(days=7)
 
 
@@ -31,13 +36,22 @@ class ServerDied(RuntimeError):
 
 
 def run(settings: Settings) -> None:
-    """Serves one gateway in this process; see ``serve``."""
+    """Serves one gateway in this process until SIGTERM or SIGINT; see ``serve``."""
+    configure_logs(level=settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(_serve_until_signal(settings))
 
 
-async def serve(settings: Settings) -> None:
-    """Serves one gateway until SIGTERM or SIGINT, then drains it.
+async def _serve_until_signal(settings: Settings) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await serve(settings, told)
+
+
+async def serve(settings: Settings, told: asyncio.Event) -> None:
+    """Serves one gateway until told to stop, then drains it.
 
     Raises:
         PortTaken: Another program listens on the address.
@@ -45,7 +59,6 @@ async def serve(settings: Settings) -> None:
         TlsFilesUnusable: A certificate or its key cannot be used.
         ServerDied: The server ended by itself.
     """
-    configure_logs(level=settings.log_level)
     clock = SystemClock()
     keys = FileKeyProvider.renew_sealing_key(
         settings.path("keyring"), clock.now(), passphrase=read_passphrase(settings)
@@ -58,13 +71,13 @@ async def serve(settings: Settings) -> None:
         clock=clock,
     )
     try:
-        await _serve(gateway)
+        await _serve(gateway, told)
     finally:
         await gateway.close()
     _log.info("stopped")
 
 
-async def _serve(gateway: Gateway) -> None:
+async def _serve(gateway: Gateway, told: asyncio.Event) -> None:
     settings = gateway.settings
     callers = CallerDirectory(storage=gateway.storage, clock=gateway.clock)
     await callers.refresh()
@@ -89,7 +102,7 @@ async def _serve(gateway: Gateway) -> None:
     # Not canceled, ever: that would cancel what ``stop`` waits for, too.
     end = asyncio.create_task(server.wait_for_termination())
     try:
-        await _until_told_or_dead(end)
+        await _until_told_or_dead(told, end)
     finally:
         _log.info("draining")
         gateway.health.drain()
@@ -116,7 +129,22 @@ def loops_of(
         state = PartState.DEGRADED if problem else PartState.USABLE
         gateway.parts.report(CERTIFICATES, state, problem)
 
+    keep_policy_time = KeepPolicyTime(
+        storage=gateway.storage, clock=clock, policy_time=gateway.policy_time
+    )
+
+    async def look_at_clock() -> None:
+        ahead = await keep_policy_time.run_once()
+        state = PartState.DEGRADED if ahead else PartState.USABLE
+        gateway.parts.report(CLOCK, state, _CLOCK_AHEAD if ahead else "")
+
     return (
+        Loop(
+            name="policy-time",
+            work=look_at_clock,
+            every_seconds=60,
+            stuck_after_seconds=300,
+        ),
         Loop(
             name="resolver",
             work=gateway.resolver.run_once,
@@ -167,17 +195,13 @@ def find_tls_problem(files: TlsFiles, clock: Clock) -> str:
     return ""
 
 
-async def _until_told_or_dead(end: "asyncio.Task[bool]") -> None:
-    """Waits for SIGTERM or SIGINT.
+async def _until_told_or_dead(told: asyncio.Event, end: "asyncio.Task[bool]") -> None:
+    """Waits until somebody says stop.
 
     Raises:
         ServerDied: The server ended first. A process that lives on without it would
             look healthy to whatever restarts processes.
     """
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
     telling = asyncio.create_task(told.wait())
     await asyncio.wait((telling, end), return_when=asyncio.FIRST_COMPLETED)
     telling.cancel()

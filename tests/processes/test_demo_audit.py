@@ -1,4 +1,4 @@
-"""``make demo-audit``: every attack is caught where it can be, and named. covers: I7."""
+"""``make demo-audit``: every attack is caught where it can be. covers: I7."""
 
 import re
 

@@ -81,6 +81,12 @@ class Seen:
         self.texts.append(repr(answer.SerializeToString()))
         return answer
 
+    def call_all(self, function, *arguments):
+        """Calls what returns the items of an answer."""
+        answers = function(*arguments)
+        self.texts += [repr(answer.SerializeToString()) for answer in answers]
+        return answers
+
 
 def a_card(number):
     return Card(
@@ -165,7 +171,7 @@ def drive(client, seen, bank):
         seen.call(client._call, client._connection.vault.TokenizeCard, request)
     read_log(client, seen)
     send_garbage(client, seen)
-    drive_vault(client, seen, token, PLAIN)
+    drive_vault(client, seen, token, a_card(PLAIN))
     seen.call(client.delete_card_token, token)
 
 
@@ -179,9 +185,15 @@ def drive_lists(client, seen):
         pb.GetRefundRequest(merchant=merchant, refund=OK),
         pb.ListRefundsRequest(merchant=merchant),
         pb.ListRefundsRequest(merchant=merchant, payment=OK),
+        pb.ListPaymentEventsRequest(merchant=merchant),
+        pb.ListPaymentEventsRequest(merchant=merchant, cursor=OK, payment=OK),
     ):
         rpc = request.DESCRIPTOR.name.removesuffix("Request")
         seen.call(client._call, getattr(stub, rpc), request)
+    watched = client.watch_payment_events()
+    assert seen.call(next, watched)
+    watched.close()
+    seen.call(next, client.watch_payment_events(cursor=OK))
 
 
 def read_log(client, seen):
