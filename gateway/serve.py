@@ -165,19 +165,24 @@ def loops_of(
             # It wraps the keys of every card again after a rotation.
             stuck_after_seconds=3600,
         ),
-        Loop(
-            name="operator-log",
-            work=gateway.operator_log.commit_checkpoints,
-            every_seconds=60,
-            # It reads the head of every merchant's log.
-            stuck_after_seconds=300,
-        ),
+        _operator_log_loop(gateway),
         Loop(
             name="certificate-check",
             work=look_at_certificates,
             every_seconds=2,
             stuck_after_seconds=60,
         ),
+    )
+
+
+def _operator_log_loop(gateway: Gateway) -> Loop:
+    """Returns what commits, every minute, to the newest checkpoint of every log."""
+    return Loop(
+        name="operator-log",
+        work=gateway.operator_log.commit_checkpoints,
+        every_seconds=60,
+        # It reads the head of every merchant's log.
+        stuck_after_seconds=300,
     )
 
 

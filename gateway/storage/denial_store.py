@@ -9,8 +9,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.audit.denials import CountedDenials
 from gateway.storage.log_rows import Scope
+from gateway.storage.log_tables import denials
 from gateway.storage.statements import constant, sql
-from gateway.storage.tables import denials
 
 _insert: Final = upsert(denials)
 _COUNT: Final = sql(
