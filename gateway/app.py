@@ -43,6 +43,7 @@ from gateway.policy.notify_merchants import NotifyMerchants
 from gateway.policy.policy_time import PolicyTime
 from gateway.policy.publish_policy import PublishPolicy
 from gateway.policy.read_policies import ReadPolicies
+from gateway.processors.measured import MeasuredProcessor, Reachability
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -105,10 +106,11 @@ class Gateway:
         self.settings = settings
         self.keys = keys
         self.storage = storage
-        self.processors = processors
         self.clock = clock
         self.metrics = Metrics()
         self.parts = Parts()
+        storage.tell_commits_to(self.metrics.commit_ended)
+        self.processors = self._measured(processors)
         self.guards: list[Guard] = []
         # Set when the server stops: streams then end.
         self._draining = asyncio.Event()
@@ -178,6 +180,15 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _measured(self, processors: Mapping[str, Processor]) -> dict[str, Processor]:
+        reachability = Reachability(self.parts)
+        return {
+            name: MeasuredProcessor(
+                processor, metrics=self.metrics, reachability=reachability
+            )
+            for name, processor in processors.items()
+        }
 
     def _services(self) -> list[Service]:
         return [

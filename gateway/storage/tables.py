@@ -366,6 +366,11 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 # Small whatever the size of the tables: what is settled is not in them.
 Index("payments_unsettled", payments.c.created_at, sqlite_where=is_unsettled_payment())
+Index(
+    "payments_needing_attention",
+    payments.c.created_at,
+    sqlite_where=payments.c.state == PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION),
+)
 Index("moves_unsettled", moves.c.created_at, sqlite_where=is_unsettled_move())
 
 # ``position`` counts the merchant's events without gaps; a reader's cursor is one.

@@ -98,8 +98,12 @@ def a_card(number):
     )
 
 
+METRICS = f"127.0.0.1:{free_port()}"
+
+
 def start(folder, bank, mode, boundary="none"):
     settings = {
+        "BAILEE_METRICS_LISTEN": METRICS,
         "BAILEE_SIMULATOR_URL": bank,
         "BAILEE_LOG_LEVEL": "DEBUG",
         "BAILEE_ACCEPT_PLAIN_CARDS": "true",
@@ -222,6 +226,13 @@ def send_garbage(client, seen):
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def read_metrics():
+    with urllib.request.urlopen(f"http://{METRICS}/metrics") as answer:
+        text = answer.read().decode()
+    assert "bailee_declines_total" in text
+    return text
+
+
 def arm(bank, operation, fault):
     body = json.dumps({"operation": operation, "fault": fault}).encode()
     request = urllib.request.Request(
@@ -253,6 +264,7 @@ def run(tmp_path, mode):
                 wait(client)
                 drive(client, seen, bank)
                 time.sleep(3)  # the resolver asks about the lost ones
+                seen.texts.append(read_metrics())
         finally:
             process.kill()
             process.wait()

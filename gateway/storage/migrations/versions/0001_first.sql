@@ -259,6 +259,8 @@ CREATE INDEX payments_by_state ON payments (scope, state, created_at);
 
 CREATE INDEX payments_by_time ON payments (scope, created_at);
 
+CREATE INDEX payments_needing_attention ON payments (created_at) WHERE state = 12;
+
 CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 11);
 
 CREATE TABLE moves (
