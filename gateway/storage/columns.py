@@ -1,25 +1,33 @@
-"""How tables are written down: the columns that most of them have."""
+"""What the tables are made of; tables.py says what the columns mean."""
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.schema import SchemaItem
 
 METADATA: Final = MetaData()
 
 
 def integer(name: str, *rules: ForeignKey, optional: bool = False) -> Column[int]:
-    """Returns a column of integers: counts, codes, times, row numbers."""
+    """Returns an integer column."""
     return Column(name, Integer, *rules, nullable=optional)
 
 
 def number(name: str) -> Column[int]:
-    """Returns the column that numbers the rows; the database gives the numbers."""
+    """Returns a table's own number."""
     return Column(name, Integer, primary_key=True)
 
 
 def text(name: str, *, optional: bool = False) -> Column[str]:
-    """Returns a column of text."""
+    """Returns a text column."""
     return Column(name, Text, nullable=optional)
 
 
@@ -29,10 +37,10 @@ def blob(name: str, *, optional: bool = False) -> Column[bytes]:
 
 
 def scope() -> Column[int]:
-    """Returns the column that says whose the row is."""
+    """Returns whose row it is."""
     return integer("scope", ForeignKey("scopes.scope"))
 
 
 def table(name: str, *parts: SchemaItem, rowid: bool = True) -> Table:
-    """Returns a table of the schema."""
+    """Returns a table of the database."""
     return Table(name, METADATA, *parts, sqlite_with_rowid=rowid)
