@@ -1,14 +1,18 @@
 """The adapters of one gateway, opened as its settings say."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
+from gateway.merchants.ports import ProcessorAccount
 from gateway.merchants.stored_credentials import StoredCredentials
 from gateway.payments.processor import Processor
+from gateway.payments.reconcile import PaymentLister
 from gateway.processors.simulator.http_transport import HttpTransport
 from gateway.processors.simulator.ledger import Ledger
 from gateway.processors.simulator.processor import (
@@ -77,3 +81,34 @@ def open_processors(
             credentials=credentials.of, address=settings.stripe_url
         )
     return processors
+
+
+def open_listers(
+    settings: Settings,
+    scratch: Path,
+    credentials: Callable[[ProcessorAccount], Awaitable[str]],
+) -> Mapping[str, PaymentLister]:
+    """Returns what lists a processor's payments, by processor; a gateway may serve.
+
+    Args:
+        settings: The gateway's.
+        scratch: An empty folder: the embedded simulator's books are copied there,
+            because the gateway that serves has the file.
+        credentials: Returns the credential of an account.
+    """
+    listers: dict[str, PaymentLister] = {}
+    if settings.simulator_url:
+        transport = HttpTransport(settings.simulator_url)
+        listers["simulator"] = SimulatorProcessor(transport)
+    elif settings.simulator:
+        books = scratch / "ledger"
+        shutil.copyfile(settings.path("simulator_ledger"), books)
+        ledger = EmbeddedTransport(Ledger(books))
+        listers["simulator"] = SimulatorProcessor(ledger)
+    if settings.stripe:
+        from gateway.processors.stripe.processor import StripeProcessor
+
+        listers["stripe"] = StripeProcessor(
+            credentials=credentials, address=settings.stripe_url
+        )
+    return listers

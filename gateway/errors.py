@@ -31,6 +31,7 @@ class Reason(StrEnum):
     REFUND_NOT_FOUND = "REFUND_NOT_FOUND"
     PROCESSOR_ACCOUNT_NOT_FOUND = "PROCESSOR_ACCOUNT_NOT_FOUND"
     CREDENTIAL_NOT_FOUND = "CREDENTIAL_NOT_FOUND"
+    POLICY_VERSION_NOT_FOUND = "POLICY_VERSION_NOT_FOUND"
     RPC_NOT_FOUND = "RPC_NOT_FOUND"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
@@ -193,6 +194,13 @@ class CredentialNotFound(GatewayError):
 
     reason = Reason.CREDENTIAL_NOT_FOUND
     message = "the processor account has no such active credential"
+
+
+class PolicyVersionNotFound(GatewayError):
+    """No such policy version, or another text was published under the number."""
+
+    reason = Reason.POLICY_VERSION_NOT_FOUND
+    message = "no such policy version, or its text is another; read it again"
 
 
 class RpcNotFound(GatewayError):

@@ -31,7 +31,7 @@ from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.accept_processor_account import AcceptProcessorAccountCommand
 from gateway.merchants.create_processor_account import CreateProcessorAccountCommand
 from gateway.merchants.ports import Environment, Merchant
-from gateway.policy.versions import NEWEST
+from gateway.policy.versions import SHIPPED
 from gateway.rpc.account_calls import AccountCalls
 from gateway.storage.unit import SqliteUnit
 from gateway.words.callers import Caller, Role
@@ -219,7 +219,7 @@ async def _fill_database(
     merchant = Merchant(
         merchant_id=merchant_id,
         state=MerchantState.ACTIVE,
-        policy_version=NEWEST.number,
+        policy_version=SHIPPED.number,
         created_at=now,
         environment=mode,
     )

@@ -276,6 +276,13 @@ class AccountReader(Protocol):
         """
 
 
+class PolicyNumbers(Protocol):
+    """The numbers of the policy's versions."""
+
+    def newest_number(self) -> int:
+        """Returns the number of the newest version."""
+
+
 class MerchantDirectory(Protocol):
     """Every merchant of the gateway; used in units of the GATEWAY scope."""
 
@@ -332,6 +339,10 @@ class ControlUnit(
     """The slice of the unit of work that changes merchants, accounts and callers, and
     leaves a trace.
     """
+
+    @property
+    def policies(self) -> PolicyNumbers:
+        """The policy's versions."""
 
 
 @dataclass(frozen=True, slots=True)

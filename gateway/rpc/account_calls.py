@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bailee.v1 import merchant_service_pb2 as pb
-from bailee.v1 import merchant_service_pb2_grpc
 
 from gateway.merchants.accept_processor_account import AcceptProcessorAccount
 from gateway.merchants.add_credential import AddCredential
@@ -31,8 +30,8 @@ class AccountCalls:
     read: ReadProcessorAccounts
 
 
-class AccountServicer(merchant_service_pb2_grpc.MerchantServiceServicer):
-    """The part of MerchantServicer that keeps processor accounts."""
+class AccountRpcs:
+    """What a platform does with processor accounts."""
 
     def __init__(self, *, accounts: AccountCalls, digests: RequestDigests) -> None:
         self._accounts = accounts

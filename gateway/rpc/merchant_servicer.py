@@ -3,21 +3,29 @@
 from typing import Any
 
 from bailee.v1 import merchant_service_pb2 as pb
+from bailee.v1 import merchant_service_pb2_grpc
 
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
+from gateway.policy.accept_policy import AcceptPolicy
+from gateway.policy.read_policies import ReadPolicies
 from gateway.rpc import merchant_messages as messages
-from gateway.rpc.account_calls import AccountCalls, AccountServicer
+from gateway.rpc.account_calls import AccountCalls, AccountRpcs
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.paging import PageTokens, read_page_size
+from gateway.rpc.policy_calls import MerchantPolicyCalls
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.vault_messages import show_receipt
 from gateway.words.identifiers import read_merchant_id
 
 
-class MerchantServicer(AccountServicer):
+class MerchantServicer(
+    AccountRpcs,
+    MerchantPolicyCalls,
+    merchant_service_pb2_grpc.MerchantServiceServicer,
+):
     """See proto/bailee/v1/merchant_service.proto."""
 
     def __init__(  # noqa: PLR0913 - what it uses, by keyword
@@ -31,12 +39,15 @@ class MerchantServicer(AccountServicer):
         digests: RequestDigests,
         pages: PageTokens,
         vault_id: str,
+        read_policies: ReadPolicies,
+        accept_policy: AcceptPolicy,
     ) -> None:
+        AccountRpcs.__init__(self, accounts=accounts, digests=digests)
+        MerchantPolicyCalls.__init__(self, read=read_policies, accept=accept_policy)
         self._create_merchant = create_merchant
         self._read_merchants = read_merchants
         self._update_merchant = update_merchant
         self._deactivate_merchant = deactivate_merchant
-        super().__init__(accounts=accounts, digests=digests)
         self._pages = pages
         self._vault_id = vault_id
 

@@ -6,12 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.audit.ports import AuditUnit
+from gateway.audit.denials import DenialUnit
 from gateway.cards.expiry import Expiry
 from gateway.idempotency.ports import RequestUnit
 from gateway.keys.ports import KeyUnit
 from gateway.merchants.ports import MerchantUnit
 from gateway.policy.mandate import Mandate
+from gateway.policy.ports import PolicyUnit
 from gateway.words.identifiers import CardTokenName, MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
@@ -93,6 +94,11 @@ class CardStore(Protocol):
     def add(self, card: StoredCard, keys: Sequence[WrappedDataKey]) -> None:
         """Stores a card and the wrapped copies of its two data keys."""
 
+    def add_all(
+        self, cards: Sequence[tuple[StoredCard, Sequence[WrappedDataKey]]]
+    ) -> None:
+        """Stores cards as ``add`` does: all of them, or none."""
+
     def find(self, token: CardTokenName) -> StoredCard | None:
         """Returns the card, erased or not."""
 
@@ -149,7 +155,7 @@ class CardStore(Protocol):
         """Returns how many distinct other numbers end in these digits."""
 
 
-class VaultUnit(AuditUnit, RequestUnit, MerchantUnit, Protocol):
+class VaultUnit(DenialUnit, PolicyUnit, RequestUnit, MerchantUnit, Protocol):
     """The slice of the unit of work that the vault uses."""
 
     @property

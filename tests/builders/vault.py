@@ -19,7 +19,9 @@ from gateway.merchants.ports import (
     ProcessorAccount,
 )
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
+from gateway.policy.policy_time import PolicyTime
 from gateway.storage.engine import SqliteStorage
+from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.card_access import CardAccess, Use
 from gateway.vault.delete_card_token import DeleteCardToken, DeleteCardTokenCommand
 from gateway.vault.ports import CardField
@@ -29,6 +31,7 @@ from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import PlainForm, SealedInput
 from gateway.vault.tokenize_card import TokenizeCard, TokenizeCardCommand
 from gateway.words.identifiers import (
+    GATEWAY,
     MerchantId,
     ProcessorAccountId,
     RequestId,
@@ -167,12 +170,22 @@ class Vault:
         self.hierarchy = KeyHierarchy(
             provider=self.provider, storage=self.storage, clock=self.clock
         )
+        self.policy_time = PolicyTime(
+            mark=self.storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
+            now=self.clock.now(),
+            monotonic_seconds=0.0,
+        )
         self.access = CardAccess(
-            hierarchy=self.hierarchy, vault_id=self.provider.vault_id
+            hierarchy=self.hierarchy,
+            policy_time=self.policy_time,
+            vault_id=self.provider.vault_id,
         )
         self.sealed_input = SealedInput(provider=self.provider, accept_plain_cards=True)
         self.seal_card = SealCard(
-            provider=self.provider, hierarchy=self.hierarchy, storage=self.storage
+            provider=self.provider,
+            hierarchy=self.hierarchy,
+            storage=self.storage,
+            policy_time=self.policy_time,
         )
         self.tokenize_card = TokenizeCard(
             storage=self.storage,
@@ -181,6 +194,12 @@ class Vault:
             clock=self.clock,
         )
         self.rotation = self.a_rotation()
+        self.batch_tokenize_cards = BatchTokenizeCards(
+            storage=self.storage,
+            sealed_input=self.sealed_input,
+            seal_card=self.seal_card,
+            clock=self.clock,
+        )
         self.delete_card_token = DeleteCardToken(
             storage=self.storage, backups=self.rotation, clock=self.clock
         )

@@ -243,16 +243,16 @@ class TestAcceptProcessorAccount:
         """A changed setting must not send cards and keys elsewhere."""
         await accepted(site)
         async with stripe_stand_in() as elsewhere:
-            address = elsewhere.address
-            site.gateway.processors["stripe"]._connection._address = address
+            stripe = site.gateway.processors["stripe"]._processor
+            stripe._connection._address = elsewhere.address
             charged = await refused(site.payments.CreatePayment, charge())
             checked = await site.merchants.CheckProcessorAccount(check())
             assert elsewhere.received == []
 
             await site.merchants.AcceptProcessorAccount(accept())
-            await site.gateway.processors["stripe"].close()
+            await stripe.close()
             paid = await site.payments.CreatePayment(charge())
-            await site.gateway.processors["stripe"].close()
+            await stripe.close()
 
         assert charged.reason == "STATE_CONFLICT"
         reason = checked.processor_account.last_check.failure_reason

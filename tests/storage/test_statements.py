@@ -11,9 +11,10 @@ from sqlalchemy import column, select, table, update
 
 import gateway.storage
 from gateway.errors import InvariantBroken
+from gateway.storage.columns import METADATA
 from gateway.storage.schema import migrate
 from gateway.storage.statements import constant, sql
-from gateway.storage.tables import METADATA, request_records
+from gateway.storage.tables import request_records
 
 
 def named_texts(module):
@@ -50,6 +51,8 @@ WITHOUT_SCOPE = {
     "caller_store._SELECT_PAGE": "the store refuses units of merchants",
     "caller_store._ENABLE": "the store refuses units of merchants",
     "caller_store._PUT_CALLER": "the store refuses units of merchants",
+    "card_store._SELECT_LAST": "the highest number of any row: rows share them",
+    "card_store._INSERT_KEY": "of a card that was just stored in the unit's scope",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
     "data_key_store._CARDS_UNDER": "a rotation works for every merchant",
@@ -60,10 +63,24 @@ WITHOUT_SCOPE = {
     "merchant_directory_store._ONE": "the store refuses units of merchants",
     "merchant_store._SELECT_SCOPE": "finds the scope by the merchant's name",
     "merchant_store._INSERT_SCOPE": "makes the scope",
+    "policy_store._INSERT": "the store refuses units of merchants",
+    "policy_store._NEWEST": "versions are the same for everybody",
+    "policy_store._SELECT": "versions are the same for everybody",
+    "policy_store._WITHOUT_NOTICE": "finds whom to tell among every merchant",
+    "policy_store._INSERT_MARK": "the gateway has one clock",
+    "policy_store._SELECT_MARK": "the gateway has one clock",
+    "policy_store._UPDATE_MARK": "the gateway has one clock",
+    "retention_store._NOT_NEEDED": "the sweeper looks at every merchant's cards",
+    "retention_store._COUNT_ACTIVE": "the sweeper looks at every merchant's cards",
+    "retention_store._INSERT": "the store refuses units of merchants",
+    "retention_store._SUM": "the store refuses units of merchants",
     "payment_store._UNSETTLED": "the resolver works for every merchant",
 }
 # Small by their nature, or sorted anyway.
 SCANS = {
+    "retention_store._COUNT_ACTIVE",  # once a day, on a thread of its own
+    "retention_store._SUM",
+    "policy_store._WITHOUT_NOTICE",
     "caller_store._SELECT_CALLERS",
     "epoch_store._SELECT",
     "key_store._MERCHANTS_WITH",  # once a rotation, on a thread of its own
@@ -141,6 +158,9 @@ class TestTables:
             "credential_references": "card",
             "processor_credentials": "account",
             "callers": "spiffe_id",
+            "retention_sweeps": "at",
+            "policies": "number",
+            "policy_clock": "only",
             "epochs": "epoch",
         }
 

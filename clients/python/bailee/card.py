@@ -34,10 +34,24 @@ class Card:
         kinds = {"number": str, "expiry_month": int, "expiry_year": int}
         for name, kind in (kinds | {"security_code": str}).items():
             if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"Card.{name} is of type {kind.__name__}")
+                raise TypeError(f"Card.{name} must be of type {kind.__name__}")
 
     def __repr__(self) -> str:
         return "Card(****)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Card is never serialised; seal it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardItem:
+    """One card of a batch, whose it is, and what was agreed.
+
+    ``purposes`` are such as ``"payment.recurring"``; nothing means customer-initiated
+    payments and verification.
+    """
+
+    card: Card
+    customer_reference: str = ""
+    purposes: tuple[str, ...] = ()
+    agreement_reference: str = ""

@@ -103,6 +103,9 @@ ProcessorAccountNotFound = _reason(
 CredentialNotFound = _reason(
     "CREDENTIAL_NOT_FOUND", "The account has no such active credential."
 )
+PolicyVersionNotFound = _reason(
+    "POLICY_VERSION_NOT_FOUND", "No such version, or its text is another."
+)
 RpcNotFound = _reason("RPC_NOT_FOUND", "The gateway is older than this client.")
 RequestIdReused = _reason("REQUEST_ID_REUSED", "Used with a different request.")
 RequestInProgress = _reason("REQUEST_IN_PROGRESS", "The first call still runs.")

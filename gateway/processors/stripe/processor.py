@@ -26,7 +26,7 @@ from gateway.errors import (
     InvariantBroken,
     ProcessorUnavailable,
 )
-from gateway.merchants.ports import AccountFacts, CredentialRefused
+from gateway.merchants.ports import AccountFacts, CredentialRefused, ProcessorAccount
 from gateway.payments.processor import (
     Capabilities,
     ChargeOrder,
@@ -40,6 +40,7 @@ from gateway.payments.processor import (
     ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
+from gateway.payments.reconcile import ListedPayment
 from gateway.processors.stripe import outcomes, requests
 from gateway.processors.stripe.credentials import (
     ApiKey,
@@ -74,6 +75,7 @@ Send = Callable[[stripe.StripeClient, RequestOptions], Awaitable[T]]
 # docs.stripe.com/api/idempotent_requests: at least so long.
 _IDEMPOTENCY_WINDOW: Final = timedelta(hours=24)
 _CHECK_SECONDS: Final = 20.0
+_LISTING: Final = timedelta(minutes=10)  # a year of a large account
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,36 @@ class StripeProcessor:
             ],
         )
         return _certain(found)
+
+    async def list_payments(
+        self, account: ProcessorAccount, start: datetime, end: datetime
+    ) -> Sequence[ListedPayment]:
+        """See gateway.payments.reconcile.PaymentLister. Reads every page."""
+
+        async def pages(
+            client: stripe.StripeClient, options: RequestOptions
+        ) -> list[stripe.PaymentIntent]:
+            intents: list[stripe.PaymentIntent] = []
+            more = True
+            while more:
+                after = intents[-1].id if intents else ""
+                page = await client.v1.payment_intents.list_async(
+                    requests.period(start, end, after), options
+                )
+                intents.extend(page.data)
+                more = page.has_more
+            return intents
+
+        call = ProcessorCall(
+            account=account, idempotency_key="list", deadline=_LISTING, metadata={}
+        )
+        listed = await self._send(
+            call,
+            "list_payments",
+            pages,
+            lambda intents: [outcomes.read_listed(intent) for intent in intents],
+        )
+        return _certain(listed)
 
     async def close(self) -> None:
         """See Processor.close."""

@@ -96,6 +96,21 @@ class MerchantServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialResponse.FromString,
                 _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/bailee.v1.MerchantService/ListPolicies',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/bailee.v1.MerchantService/GetPolicy',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.AcceptPolicy = channel.unary_unary(
+                '/bailee.v1.MerchantService/AcceptPolicy',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class MerchantServiceServicer(object):
@@ -195,6 +210,28 @@ class MerchantServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPolicies(self, request, context):
+        """ListPolicies lists every version, the newest first. Any role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """GetPolicy returns a version with its document. Any role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptPolicy(self, request, context):
+        """AcceptPolicy agrees to a version that allows more. It does not make it effective
+        any earlier. Role: compliance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MerchantServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -257,6 +294,21 @@ def add_MerchantServiceServicer_to_server(servicer, server):
                     servicer.RetireCredential,
                     request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialResponse.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'AcceptPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptPolicy,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -585,6 +637,87 @@ class MerchantService(object):
             '/bailee.v1.MerchantService/RetireCredential',
             bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialRequest.SerializeToString,
             bailee_dot_v1_dot_merchant__service__pb2.RetireCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/ListPolicies',
+            bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/GetPolicy',
+            bailee_dot_v1_dot_merchant__service__pb2.GetPolicyRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/AcceptPolicy',
+            bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -71,6 +71,16 @@ CREATE TABLE charge_once (
 )
  WITHOUT ROWID;
 
+CREATE TABLE denials (
+    scope INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    denials INTEGER NOT NULL,
+    PRIMARY KEY (scope, minute, caller, rule),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
 CREATE TABLE log_heads (
     scope INTEGER NOT NULL,
     generation INTEGER NOT NULL,
@@ -119,12 +129,13 @@ CREATE TABLE request_records (
     scope INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     rpc TEXT NOT NULL,
+    item INTEGER NOT NULL,
     digest BLOB NOT NULL,
     resource TEXT NOT NULL,
     entry_index INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     mismatches INTEGER NOT NULL,
-    PRIMARY KEY (scope, request_id, rpc),
+    PRIMARY KEY (scope, request_id, rpc, item),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 )
  WITHOUT ROWID;
@@ -271,6 +282,8 @@ CREATE INDEX payments_by_state ON payments (scope, state, created_at);
 
 CREATE INDEX payments_by_time ON payments (scope, created_at);
 
+CREATE INDEX payments_needing_attention ON payments (created_at) WHERE state = 12;
+
 CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 11);
 
 CREATE TABLE moves (
@@ -306,4 +319,63 @@ CREATE INDEX moves_by_time ON moves (scope, kind, created_at);
 
 CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
 
+CREATE TABLE payment_events (
+    scope INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    payment INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    previous_state INTEGER,
+    state INTEGER NOT NULL,
+    authorized INTEGER NOT NULL,
+    capturable INTEGER NOT NULL,
+    captured INTEGER NOT NULL,
+    refunded INTEGER NOT NULL,
+    refund_pending INTEGER NOT NULL,
+    move INTEGER,
+    move_status INTEGER,
+    PRIMARY KEY (scope, position),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(payment) REFERENCES payments (payment),
+    FOREIGN KEY(move) REFERENCES moves (move)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX payment_events_by_payment ON payment_events (payment, position);
+
 INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);
+
+CREATE TABLE policies (
+    number INTEGER NOT NULL,
+    document BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (number)
+);
+
+CREATE TABLE policy_notices (
+    scope INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    widens INTEGER NOT NULL,
+    dispatched_at INTEGER NOT NULL,
+    posted_at INTEGER,
+    effective_at INTEGER NOT NULL,
+    accepted_at INTEGER,
+    PRIMARY KEY (scope, number),
+    CONSTRAINT a_widening_waits_30_days CHECK (widens = 0 OR effective_at >= dispatched_at + 2592000000000 OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE policy_clock (
+    only INTEGER NOT NULL,
+    mark INTEGER NOT NULL,
+    PRIMARY KEY (only)
+);
+
+CREATE TABLE retention_sweeps (
+    sweep INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    cards INTEGER NOT NULL,
+    PRIMARY KEY (sweep)
+);
