@@ -18,9 +18,9 @@ FORBIDDEN_PURPOSES: Final = frozenset(
 )
 FIELDS: Final = frozenset(
     "action amount build caller card card_opened count currency decision effective "
-    "environment merchant object outcome payment policy_sha256 policy_version "
-    "previous_origin previous_root previous_size processor_account purpose request_id "
-    "restored_size rule subject time type v".split()
+    "environment external_account merchant object outcome payment policy_sha256 "
+    "policy_version previous_origin previous_root previous_size processor_account "
+    "processor_host purpose request_id restored_size rule subject time type v".split()
 )
 
 
