@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from gateway.payments.payment import MoveStatus, PaymentState
-from gateway.storage import log_tables
+from gateway.storage import log_tables, policy_tables
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
 from gateway.storage.columns import METADATA
 from gateway.storage.columns import blob as _blob
@@ -36,7 +36,8 @@ from gateway.storage.columns import text as _text
 from gateway.storage.statements import constant
 from gateway.words.lifecycles import CardState
 
-__all__ = ["METADATA", "log_tables"]  # importing both makes every table known
+# Importing them makes every table known.
+__all__ = ["METADATA", "log_tables", "policy_tables"]
 
 # Enough of a fingerprint to tell numbers apart, in an index that stays small.
 FINGERPRINT_PREFIX_BYTES: Final = 8
@@ -75,40 +76,6 @@ processor_accounts: Final = _table(
     _text("external_account"),
     _integer("created_at"),
     UniqueConstraint("scope", "name"),
-)
-
-# Policy versions after the one that ships; never changed, never removed.
-policies: Final = _table(
-    "policies",
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    _blob("document"),
-    _blob("sha256"),
-    _integer("published_at"),
-)
-
-# The rule that a widening waits 30 days after notice is the database's, too.
-policy_notices: Final = _table(
-    "policy_notices",
-    _scope(),
-    _integer("number"),
-    _integer("widens"),
-    _integer("dispatched_at"),
-    _integer("posted_at", optional=True),
-    _integer("effective_at"),
-    _integer("accepted_at", optional=True),
-    PrimaryKeyConstraint("scope", "number"),
-    CheckConstraint(
-        "widens = 0 OR effective_at >= dispatched_at + 2592000000000 "
-        "OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)",
-        name="a_widening_waits_30_days",
-    ),
-    rowid=False,
-)
-
-policy_clock: Final = _table(
-    "policy_clock",
-    Column("only", Integer, primary_key=True, autoincrement=False),
-    _integer("mark"),
 )
 
 callers: Final = _table(

@@ -16,6 +16,7 @@ from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.policy_store import SqliteHighWaterStore, SqlitePolicyStore
 from gateway.storage.request_store import SqliteRequestStore
+from gateway.storage.retention_store import SqliteSweepStore
 
 
 class SqliteUnit:
@@ -75,6 +76,11 @@ class SqliteUnit:
     def callers(self) -> SqliteCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
         return SqliteCallerStore(self._connection, self._scope)
+
+    @cached_property
+    def sweeps(self) -> SqliteSweepStore:
+        """What sweeps took; in units of the GATEWAY scope only."""
+        return SqliteSweepStore(self._connection, self._scope)
 
     @cached_property
     def policies(self) -> SqlitePolicyStore:

@@ -349,3 +349,10 @@ CREATE TABLE policy_clock (
     mark INTEGER NOT NULL,
     PRIMARY KEY (only)
 );
+
+CREATE TABLE retention_sweeps (
+    sweep INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    cards INTEGER NOT NULL,
+    PRIMARY KEY (sweep)
+);
