@@ -14,6 +14,7 @@ from typing import Final
 
 import grpc.aio
 
+from gateway.audit.operator_log import OperatorLog
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.authorities import AuthorityFiles, FileAuthorities
@@ -25,6 +26,7 @@ from gateway.merchants.create_caller import CreateCaller
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.issue_certificate import IssueCertificate
+from gateway.merchants.log_owners import DirectoryLogOwners
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.read_merchants import ReadMerchants
@@ -41,6 +43,7 @@ from gateway.policy.notify_merchants import NotifyMerchants
 from gateway.policy.policy_time import PolicyTime
 from gateway.policy.publish_policy import PublishPolicy
 from gateway.policy.read_policies import ReadPolicies
+from gateway.processors.measured import MeasuredProcessor, Reachability
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -103,15 +106,16 @@ class Gateway:
         self.settings = settings
         self.keys = keys
         self.storage = storage
-        self.processors = processors
         self.clock = clock
         self.metrics = Metrics()
         self.parts = Parts()
+        storage.tell_commits_to(self.metrics.commit_ended)
+        self.processors = self._measured(processors)
         self.guards: list[Guard] = []
         # Set when the server stops: streams then end.
         self._draining = asyncio.Event()
         self._reached = reached
-        self._instance = secrets.token_hex(8)
+        self.instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
         self.policy_time = _start_policy_time(storage, clock)
@@ -138,6 +142,9 @@ class Gateway:
         )
         self._payments = self._payment_parts()
         self.resolver = self._payments.resolver
+        self.operator_log = OperatorLog(
+            storage=storage, owners=DirectoryLogOwners(storage=storage), clock=clock
+        )
         self.services = self._services()
         self.operator_services = self._operator_services()
         names = [service.name for service in self.services]
@@ -174,13 +181,25 @@ class Gateway:
             await processor.close()
         await self.storage.close()
 
+    def _measured(self, processors: Mapping[str, Processor]) -> dict[str, Processor]:
+        reachability = Reachability(self.parts)
+        return {
+            name: MeasuredProcessor(
+                processor, metrics=self.metrics, reachability=reachability
+            )
+            for name, processor in processors.items()
+        }
+
     def _services(self) -> list[Service]:
         return [
             vault_service(self._vault()),
             payment_service(self._payments.servicer()),
             merchant_service(self._merchants()),
             audit_service(
-                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+                AuditServicer(
+                    read_log=ReadLog(storage=self.storage, clock=self.clock),
+                    operator_log=self.operator_log,
+                )
             ),
         ]
 
@@ -202,7 +221,7 @@ class Gateway:
                 clock=self.clock,
                 period=timedelta(days=days) if days else None,
                 pause=self._lease * _PAUSE_LEASES,
-                instance=self._instance,
+                instance=self.instance,
                 # SQLite: no other process has the database.
                 lease=timedelta(0),
                 reached=self._reached,
@@ -246,7 +265,7 @@ class Gateway:
                 digests=self._digests,
                 clock=self.clock,
                 reached=self._reached,
-                instance=self._instance,
+                instance=self.instance,
                 lease=self._lease,
                 draining=self._draining,
             )

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
 
     folder: Path = Field(exclude=True)
     listen: str = "127.0.0.1:7443"
+    metrics_listen: str = ""
     accept_plain_cards: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: Path = Path("data/bailee.db")
@@ -85,6 +86,11 @@ class Settings(BaseSettings):
     @classmethod
     def _read_listen(cls, text: str) -> str:
         return check_listen(text)
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _read_metrics_listen(cls, text: str) -> str:
+        return check_listen(text) if text else text
 
     def path(self, name: str) -> Path:
         """Returns a path setting, made absolute."""

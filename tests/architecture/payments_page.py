@@ -69,9 +69,9 @@ def keys():
     return [
         "## charge_once_key",
         "",
-        f"{freeing} free the key, and EXPIRED does if nothing was captured. Every other",
-        "state holds it: a second payment for the same thing is answered",
-        "`ALREADY_CHARGED`. Refunds do not free it.",
+        f"{freeing} free the key, and EXPIRED does if nothing was",
+        "captured. Every other state holds it: a second payment for the same thing is",
+        "answered `ALREADY_CHARGED`. Refunds do not free it.",
         "",
     ]
 
@@ -103,11 +103,11 @@ def waiting():
         "## Payments that wait",
         "",
         "The gateway asks the processor about SUBMITTED (once whoever worked on it is",
-        "gone), UNKNOWN, REQUIRES_ACTION and PENDING by itself, first after seconds, then",
-        "less often, at least hourly. A payment that waits for its cardholder longer than",
-        "`action_window_hours` is canceled at the processor. `ConfirmPayment` asks at",
-        "once, for when the cardholder comes back; with a `return_url` it asks for a new",
-        "`next_action`, too.",
+        "gone), UNKNOWN, REQUIRES_ACTION and PENDING by itself, first after seconds,",
+        "then less often, at least hourly. A payment that waits for its cardholder for",
+        "longer than `action_window_hours` is canceled at the processor.",
+        "`ConfirmPayment` asks at once, for when the cardholder comes back; with a",
+        "`return_url` it asks for a new `next_action`, too.",
     ]
 
 

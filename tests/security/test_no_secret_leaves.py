@@ -41,6 +41,7 @@ PLAIN, CRASHED, MALFORMED, REFUSED = (
     "30569309025904",
     "4242424242424241",
 )
+AUTHENTICATES = "4000002760003184"
 NUMBERS = [
     AUTHENTICATES,
     OK,
@@ -52,7 +53,6 @@ NUMBERS = [
     MALFORMED,
     REFUSED,
 ]
-AUTHENTICATES = "4000002760003184"
 SECURITY_CODE = "739284650173928465"
 BILLING = Billing(
     name="Zebedee Marker",
@@ -109,8 +109,12 @@ def a_card(number):
     )
 
 
+METRICS = f"127.0.0.1:{free_port()}"
+
+
 def start(folder, bank, mode, boundary="none"):
     settings = {
+        "BAILEE_METRICS_LISTEN": METRICS,
         "BAILEE_SIMULATOR_URL": bank,
         "BAILEE_LOG_LEVEL": "DEBUG",
         "BAILEE_ACCEPT_PLAIN_CARDS": "true",
@@ -241,6 +245,13 @@ def send_garbage(client, seen):
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def read_metrics():
+    with urllib.request.urlopen(f"http://{METRICS}/metrics") as answer:
+        text = answer.read().decode()
+    assert "bailee_declines_total" in text
+    return text
+
+
 def arm(bank, operation, fault):
     body = json.dumps({"operation": operation, "fault": fault}).encode()
     request = urllib.request.Request(
@@ -272,6 +283,7 @@ def run(tmp_path, mode):
                 wait(client)
                 drive(client, seen, bank)
                 time.sleep(3)  # the resolver asks about the lost ones
+                seen.texts.append(read_metrics())
         finally:
             process.kill()
             process.wait()

@@ -35,6 +35,13 @@ CREATE TABLE policy_clock (
     PRIMARY KEY (only)
 );
 
+CREATE TABLE retention_sweeps (
+    sweep INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    cards INTEGER NOT NULL,
+    PRIMARY KEY (sweep)
+);
+
 CREATE TABLE scopes (
     scope INTEGER NOT NULL,
     merchant TEXT NOT NULL,
@@ -81,6 +88,17 @@ CREATE TABLE charge_once (
     "key" TEXT NOT NULL,
     payment TEXT NOT NULL,
     PRIMARY KEY (scope, "key"),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE denials (
+    scope INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    denials INTEGER NOT NULL,
+    PRIMARY KEY (scope, minute, caller, rule),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 )
  WITHOUT ROWID;
@@ -276,6 +294,8 @@ CREATE INDEX payments_by_processor_object ON payments (scope, processor_object) 
 CREATE INDEX payments_by_state ON payments (scope, state, created_at);
 
 CREATE INDEX payments_by_time ON payments (scope, created_at);
+
+CREATE INDEX payments_needing_attention ON payments (created_at) WHERE state = 12;
 
 CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 2, 3, 11);
 
