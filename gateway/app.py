@@ -45,7 +45,12 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.policy.accept_clock import AcceptClock
+from gateway.policy.accept_policy import AcceptPolicy
+from gateway.policy.notify_merchants import NotifyMerchants
 from gateway.policy.policy_time import PolicyTime
+from gateway.policy.publish_policy import PublishPolicy
+from gateway.policy.read_policies import ReadPolicies
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -72,6 +77,7 @@ from gateway.rpc.server import (
 )
 from gateway.rpc.vault_servicer import VaultServicer
 from gateway.storage.engine import SqliteStorage
+from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.card_access import CardAccess
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
@@ -239,6 +245,12 @@ class Gateway:
                 seal_card=self._seal_card,
                 clock=self.clock,
             ),
+            batch_tokenize_cards=BatchTokenizeCards(
+                storage=self.storage,
+                sealed_input=self._sealed_input,
+                seal_card=self._seal_card,
+                clock=self.clock,
+            ),
             read_card_tokens=ReadCardTokens(storage=self.storage),
             delete_card_token=DeleteCardToken(
                 storage=self.storage, backups=self.rotation, clock=self.clock
@@ -272,6 +284,8 @@ class Gateway:
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
+            read_policies=ReadPolicies(storage=self.storage),
+            accept_policy=AcceptPolicy(storage=self.storage, clock=self.clock),
         )
 
     def _operators(self) -> OperatorServicer:
@@ -291,7 +305,17 @@ class Gateway:
             provider=self.keys,
             digests=self._digests,
             pages=PageTokens(self.keys),
+            publish_policy=self._publish_policy(),
+            accept_clock=AcceptClock(
+                storage=self.storage, clock=self.clock, policy_time=self.policy_time
+            ),
         )
+
+    def _publish_policy(self) -> PublishPolicy:
+        notify = NotifyMerchants(
+            storage=self.storage, clock=self.clock, policy_at=self.policy_time.at
+        )
+        return PublishPolicy(storage=self.storage, notify=notify, clock=self.clock)
 
     def _create_payment(self) -> CreatePayment:
         return CreatePayment(

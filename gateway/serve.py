@@ -15,7 +15,8 @@ from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
 from gateway.logs import configure_logs
 from gateway.loops import Loop, Loops
-from gateway.parts import CERTIFICATES, PartState
+from gateway.parts import CERTIFICATES, CLOCK, PartState
+from gateway.policy.keep_policy_time import KeepPolicyTime
 from gateway.rpc.callers import CallerDirectory
 from gateway.rpc.server import listen
 from gateway.rpc.tls import TlsFiles, TlsFilesUnusable
@@ -23,6 +24,10 @@ from gateway.words.clock import Clock, SystemClock
 
 _log: Final = logging.getLogger(__name__)
 
+_CLOCK_AHEAD: Final = (
+    "the clock is further ahead than time can have passed since the last start; until "
+    "`bailee clock accept` no wider policy takes effect and nothing is swept"
+)
 _RENEW_CERTIFICATE_BEFORE: Final = timedelta(days=7)
 
 
@@ -114,7 +119,22 @@ def loops_of(
         state = PartState.DEGRADED if problem else PartState.USABLE
         gateway.parts.report(CERTIFICATES, state, problem)
 
+    keep_policy_time = KeepPolicyTime(
+        storage=gateway.storage, clock=clock, policy_time=gateway.policy_time
+    )
+
+    async def look_at_clock() -> None:
+        ahead = await keep_policy_time.run_once()
+        state = PartState.DEGRADED if ahead else PartState.USABLE
+        gateway.parts.report(CLOCK, state, _CLOCK_AHEAD if ahead else "")
+
     return (
+        Loop(
+            name="policy-time",
+            work=look_at_clock,
+            every_seconds=60,
+            stuck_after_seconds=300,
+        ),
         Loop(
             name="resolver",
             work=gateway.resolver.run_once,

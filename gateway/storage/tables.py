@@ -147,12 +147,15 @@ request_records: Final = _table(
     _scope(),
     _blob("request_id"),
     _text("rpc"),
+    # Before the others: SQLite 3.40's integrity_check takes a NOT NULL column for NULL
+    # when a column of the key comes after it.
+    _integer("item"),
     _blob("digest"),
     _text("resource"),
     _integer("entry_index"),
     _integer("created_at"),
     _integer("mismatches"),
-    PrimaryKeyConstraint("scope", "request_id", "rpc"),
+    PrimaryKeyConstraint("scope", "request_id", "rpc", "item"),
     rowid=False,
 )
 

@@ -116,6 +116,7 @@ class Site:
         digests = RequestDigests(Keys())
         vault = VaultServicer(
             tokenize_card=self.use_case,
+            batch_tokenize_cards=self.use_case,
             read_card_tokens=self.use_case,
             delete_card_token=self.use_case,
             provider=Keys(),

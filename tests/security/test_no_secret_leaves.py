@@ -81,6 +81,12 @@ class Seen:
         self.texts.append(repr(answer.SerializeToString()))
         return answer
 
+    def call_all(self, function, *arguments):
+        """Calls what returns the items of an answer."""
+        answers = function(*arguments)
+        self.texts += [repr(answer.SerializeToString()) for answer in answers]
+        return answers
+
 
 def a_card(number):
     return Card(
@@ -165,7 +171,7 @@ def drive(client, seen, bank):
         seen.call(client._call, client._connection.vault.TokenizeCard, request)
     read_log(client, seen)
     send_garbage(client, seen)
-    drive_vault(client, seen, token, PLAIN)
+    drive_vault(client, seen, token, a_card(PLAIN))
     seen.call(client.delete_card_token, token)
 
 

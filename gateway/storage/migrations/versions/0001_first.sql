@@ -113,12 +113,13 @@ CREATE TABLE request_records (
     scope INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     rpc TEXT NOT NULL,
+    item INTEGER NOT NULL,
     digest BLOB NOT NULL,
     resource TEXT NOT NULL,
     entry_index INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     mismatches INTEGER NOT NULL,
-    PRIMARY KEY (scope, request_id, rpc),
+    PRIMARY KEY (scope, request_id, rpc, item),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 )
  WITHOUT ROWID;
