@@ -40,10 +40,12 @@ from gateway.storage.log_writer import LogWriter, Notary
 from gateway.storage.merchant_store import find_scope
 from gateway.storage.payment_store import find_unsettled
 from gateway.storage.policy_store import find_without_notice
+from gateway.storage.retention_store import count_active, find_not_needed
 from gateway.storage.schema import migrate
 from gateway.storage.unit import SqliteUnit
 from gateway.storage.writer import Writer, translate
 from gateway.vault.ports import CardUnder
+from gateway.vault.sweep_cards import CardNumber
 from gateway.words.identifiers import MerchantId, PaymentName
 
 T = TypeVar("T")
@@ -209,6 +211,18 @@ class SqliteStorage:
         return await self._read_aside(
             lambda reader: find_cards_under(reader, epoch, after=after, limit=limit)
         )
+
+    async def cards_not_needed(
+        self, since: datetime, *, after: int, limit: int
+    ) -> Sequence[CardNumber]:
+        """See CardsByNeed.cards_not_needed."""
+        return await self._read_aside(
+            lambda reader: find_not_needed(reader, since, after=after, limit=limit)
+        )
+
+    async def count_active_cards(self) -> int:
+        """See CardsByNeed.count_active_cards."""
+        return await self._read_aside(count_active)
 
     async def _read_aside(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Reads what may take long, on a thread of its own.

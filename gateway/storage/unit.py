@@ -6,6 +6,7 @@ from functools import cached_property
 from gateway.storage.caller_store import SqliteCallerStore
 from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.data_key_store import SqliteDataKeyStore
+from gateway.storage.denial_store import SqliteDenialStore
 from gateway.storage.epoch_store import SqliteEpochStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
@@ -15,6 +16,7 @@ from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
 from gateway.storage.policy_store import SqliteHighWaterStore, SqlitePolicyStore
 from gateway.storage.request_store import SqliteRequestStore
+from gateway.storage.retention_store import SqliteSweepStore
 
 
 class SqliteUnit:
@@ -61,6 +63,11 @@ class SqliteUnit:
         return SqliteDataKeyStore(self._connection, self._scope)
 
     @cached_property
+    def denials(self) -> SqliteDenialStore:
+        """The merchant's denials of the last minutes."""
+        return SqliteDenialStore(self._connection, self._scope)
+
+    @cached_property
     def payments(self) -> SqlitePaymentStore:
         """The merchant's payments."""
         return SqlitePaymentStore(self._connection, self._scope)
@@ -69,6 +76,11 @@ class SqliteUnit:
     def callers(self) -> SqliteCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
         return SqliteCallerStore(self._connection, self._scope)
+
+    @cached_property
+    def sweeps(self) -> SqliteSweepStore:
+        """What sweeps took; in units of the GATEWAY scope only."""
+        return SqliteSweepStore(self._connection, self._scope)
 
     @cached_property
     def policies(self) -> SqlitePolicyStore:
