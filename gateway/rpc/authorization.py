@@ -35,6 +35,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_VAULT}DeleteCardToken": frozenset({Role.TOKENIZE}),
         f"{_VAULT}ListSealingKeys": _ANY,
         f"{_PAYMENTS}CreatePayment": frozenset({Role.PAY}),
+        f"{_PAYMENTS}ConfirmPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CapturePayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CancelPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}RefundPayment": frozenset({Role.REFUND}),

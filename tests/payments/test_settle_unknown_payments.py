@@ -659,10 +659,8 @@ class TestRunOnce:
 
         assert after.state is S.CAPTURED
 
-    async def test_leaves_payments_that_wait_for_somebody_else_alone(self, till):
-        await till.charge(
-            a_form(number=NEEDS_ACTION), return_url="https://shop.example/back"
-        )
+    async def test_leaves_payments_that_are_decided_alone(self, till):
+        await till.charge()
         await till.authorize()
         await till.charge(a_form(number=DECLINED))
 
