@@ -64,6 +64,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_OPERATORS}IssueCertificate": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}PublishPolicy": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}AcceptClock": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}SweepCards": _RUNS_THE_GATEWAY,
     }
 )
 
