@@ -9,9 +9,10 @@ Conventions:
   * A column that must be erasable is nullable.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -39,16 +40,29 @@ METADATA: Final = MetaData()
 FINGERPRINT_PREFIX_BYTES: Final = 8
 
 
+# Eight bytes on PostgreSQL, where INTEGER has four; SQLite takes what a value needs.
+_INTEGER: Final = Integer().with_variant(BigInteger(), "postgresql")
+# Compared byte by byte, as SQLite and Python do, whatever the server's locale.
+_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
+
 def _integer(name: str, *rules: ForeignKey, optional: bool = False) -> Column[int]:
-    return Column(name, Integer, *rules, nullable=optional)
+    return Column(name, _INTEGER, *rules, nullable=optional)
 
 
 def _number(name: str) -> Column[int]:
-    return Column(name, Integer, primary_key=True)
+    return Column(name, _INTEGER, primary_key=True)
 
 
 def _text(name: str, *, optional: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=optional)
+    return Column(name, _TEXT, nullable=optional)
+
+
+def _partial_index(
+    name: str, *columns: ColumnElement[Any], where: ColumnElement[bool]
+) -> Index:
+    """Makes an index over the rows that meet the condition, on every engine."""
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 def _blob(name: str, *, optional: bool = False) -> Column[bytes]:
@@ -73,7 +87,7 @@ scopes: Final = _table(
 
 merchants: Final = _table(
     "merchants",
-    Column("scope", Integer, ForeignKey("scopes.scope"), primary_key=True),
+    Column("scope", _INTEGER, ForeignKey("scopes.scope"), primary_key=True),
     _integer("state"),
     _integer("policy_version"),
     _integer("created_at"),
@@ -83,7 +97,7 @@ merchants: Final = _table(
     _integer("show_fingerprint"),
     _integer("deactivated_at", optional=True),
     # Given the BIN and the last four, a fingerprint confirms a guessed number.
-    CheckConstraint("NOT (show_bin AND show_fingerprint)", name="merchant_shows_one"),
+    CheckConstraint("show_bin = 0 OR show_fingerprint = 0", name="merchant_shows_one"),
 )
 
 processor_accounts: Final = _table(
@@ -101,7 +115,7 @@ processor_accounts: Final = _table(
 # Policy versions after the one that ships; never changed, never removed.
 policies: Final = _table(
     "policies",
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", _INTEGER, primary_key=True, autoincrement=False),
     _blob("document"),
     _blob("sha256"),
     _integer("published_at"),
@@ -128,7 +142,7 @@ policy_notices: Final = _table(
 
 policy_clock: Final = _table(
     "policy_clock",
-    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("only", _INTEGER, primary_key=True, autoincrement=False),
     _integer("mark"),
 )
 
@@ -218,28 +232,37 @@ def fingerprint_prefix() -> ColumnElement[bytes]:
 
 
 # Answers "how many numbers end in these digits" without touching the cards.
-Index(
-    "cards_by_last_four",
-    cards.c.scope,
-    cards.c.last_four,
-    fingerprint_prefix(),
-    sqlite_where=cards.c.last_four.is_not(None),
+(
+    _partial_index(
+        "cards_by_last_four",
+        cards.c.scope,
+        cards.c.last_four,
+        fingerprint_prefix(),
+        where=cards.c.last_four.is_not(None),
+    ),
 )
+
 # Lists go by the number of the row. Most cards are active: those need no index.
 Index("cards_by_age", cards.c.scope, cards.c.card)
-Index(
-    "cards_by_customer",
-    cards.c.scope,
-    cards.c.customer_reference,
-    cards.c.card,
-    sqlite_where=cards.c.customer_reference != constant(""),
+(
+    _partial_index(
+        "cards_by_customer",
+        cards.c.scope,
+        cards.c.customer_reference,
+        cards.c.card,
+        where=cards.c.customer_reference != constant(""),
+    ),
 )
-Index(
-    "cards_erased",
-    cards.c.scope,
-    cards.c.card,
-    sqlite_where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
+
+(
+    _partial_index(
+        "cards_erased",
+        cards.c.scope,
+        cards.c.card,
+        where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
+    ),
 )
+
 
 data_keys: Final = _table(
     "data_keys",
@@ -303,18 +326,24 @@ payments: Final = _table(
     _integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
-Index(
-    "payments_by_charge_once_key",
-    payments.c.scope,
-    payments.c.charge_once_key,
-    sqlite_where=payments.c.charge_once_key != constant(""),
+(
+    _partial_index(
+        "payments_by_charge_once_key",
+        payments.c.scope,
+        payments.c.charge_once_key,
+        where=payments.c.charge_once_key != constant(""),
+    ),
 )
-Index(
-    "payments_by_processor_object",
-    payments.c.scope,
-    payments.c.processor_object,
-    sqlite_where=payments.c.processor_object != constant(""),
+
+(
+    _partial_index(
+        "payments_by_processor_object",
+        payments.c.scope,
+        payments.c.processor_object,
+        where=payments.c.processor_object != constant(""),
+    ),
 )
+
 
 # What lists are found by, each in the order of the list: see payment_list_store.py.
 Index("payments_by_time", payments.c.scope, payments.c.created_at)
@@ -327,13 +356,16 @@ Index(
     payments.c.currency,
     payments.c.created_at,
 )
-Index(
-    "payments_by_merchant_reference",
-    payments.c.scope,
-    payments.c.merchant_reference,
-    payments.c.created_at,
-    sqlite_where=payments.c.merchant_reference != constant(""),
+(
+    _partial_index(
+        "payments_by_merchant_reference",
+        payments.c.scope,
+        payments.c.merchant_reference,
+        payments.c.created_at,
+        where=payments.c.merchant_reference != constant(""),
+    ),
 )
+
 
 charge_once: Final = _table(
     "charge_once",
@@ -386,8 +418,10 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 
 # Small whatever the size of the tables: what is settled is not in them.
-Index("payments_unsettled", payments.c.created_at, sqlite_where=is_unsettled_payment())
-Index("moves_unsettled", moves.c.created_at, sqlite_where=is_unsettled_move())
+_partial_index(
+    "payments_unsettled", payments.c.created_at, where=is_unsettled_payment()
+)
+_partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
 
 customers: Final = _table(
     "customers",
@@ -415,11 +449,12 @@ log_entries: Final = _table(
     _blob("object_salt", optional=True),
     UniqueConstraint("scope", "generation", "position"),
 )
-Index(
-    "log_entries_by_card",
-    log_entries.c.card,
-    sqlite_where=log_entries.c.card.is_not(None),
+(
+    _partial_index(
+        "log_entries_by_card", log_entries.c.card, where=log_entries.c.card.is_not(None)
+    ),
 )
+
 
 log_heads: Final = _table(
     "log_heads",

@@ -92,7 +92,7 @@ CREATE TABLE merchants (
     show_fingerprint INTEGER NOT NULL,
     deactivated_at INTEGER,
     PRIMARY KEY (scope),
-    CONSTRAINT merchant_shows_one CHECK (NOT (show_bin AND show_fingerprint)),
+    CONSTRAINT merchant_shows_one CHECK (show_bin = 0 OR show_fingerprint = 0),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
