@@ -42,6 +42,8 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_PAYMENTS}ListPayments": _READS_PAYMENTS,
         f"{_PAYMENTS}GetRefund": _READS_PAYMENTS,
         f"{_PAYMENTS}ListRefunds": _READS_PAYMENTS,
+        f"{_PAYMENTS}ListPaymentEvents": _READS_PAYMENTS,
+        f"{_PAYMENTS}WatchPaymentEvents": _READS_PAYMENTS,
         f"{_AUDIT}GetCheckpoint": _LOG_READERS,
         f"{_AUDIT}ListEntries": _LOG_READERS,
         f"{_AUDIT}GetInclusionProof": _LOG_READERS,

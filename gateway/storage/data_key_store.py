@@ -68,7 +68,7 @@ class SqlDataKeyStore:
         """See DataKeyStore.rewrap.
 
         Raises:
-            sqlite3.IntegrityError: The merchant has no such wrapping key, or it is
+            InvariantBroken: The merchant has no such wrapping key, or it is
                 retired.
         """
         row = {

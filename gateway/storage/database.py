@@ -9,6 +9,7 @@ Invariants:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.errors import GatewayError
@@ -103,11 +104,24 @@ class Transactions(Protocol):
     def translate(self, error: BaseException) -> BaseException:
         """Returns the error that a unit's caller may see."""
 
-    def stops_writing(self, error: Exception) -> bool:
-        """Returns whether nothing may be written any more, ever, after this error."""
+    def judge(self, error: Exception) -> "Verdict":
+        """Returns what an error of the driver means for what comes next."""
 
-    def name_of(self, error: Exception) -> str:
-        """Returns what the database calls the error; never its text."""
+    def probe(self) -> None:
+        """Commits something that changes nothing, in a transaction of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a failed commit means.
+
+    ``name`` is what the database calls the error, never its text. ``advice`` says why
+    and what to do. ``stops_writing``: nothing may be written any more by this process.
+    """
+
+    name: str
+    stops_writing: bool
+    advice: str
 
 
 def chain(error: GatewayError, cause: BaseException) -> GatewayError:

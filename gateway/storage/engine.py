@@ -11,9 +11,10 @@ again. What reads a whole log runs on a thread of its own, or in another process
 """
 
 import asyncio
+import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -143,6 +144,15 @@ class SqliteStorage(SqlStorage):
     def stored_log(self, merchant: MerchantId) -> StoredLog:
         """See SqlStorage.stored_log."""
         return self._stored_log(self._reader(), merchant)
+
+    def sizes(self) -> Mapping[str, int]:
+        """See SqlStorage.sizes: of the files, and what is free beside them."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return {
+            "database": self._path.stat().st_size,
+            "write_ahead_log": log.stat().st_size if log.exists() else 0,
+            "free": shutil.disk_usage(self._path.parent).free,
+        }
 
     async def purge(self) -> None:
         """Moves the write-ahead log into the database and empties it.

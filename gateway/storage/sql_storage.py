@@ -5,14 +5,15 @@ the event loop if it must. The stores, the log and the group commit are the same
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
 from gateway.errors import MerchantNotFound
-from gateway.storage.batcher import Batcher
+from gateway.storage.batcher import Batcher, CommitEnded
+from gateway.storage.census import Census, take_census
 from gateway.storage.data_key_store import find_cards_under
 from gateway.storage.database import Connection, Transactions
 from gateway.storage.key_store import find_merchants_with
@@ -105,6 +106,10 @@ class SqlStorage(ABC):
             MerchantNotFound: There is no such merchant.
         """
 
+    @abstractmethod
+    def sizes(self) -> Mapping[str, int]:
+        """Returns how many bytes the database takes, and what else is known."""
+
     async def unsettled(
         self, now: datetime, limit: int
     ) -> Sequence[tuple[MerchantId, PaymentName]]:
@@ -135,6 +140,35 @@ class SqlStorage(ABC):
             lambda reader: find_cards_under(reader, epoch, after=after, limit=limit),
             is_long=True,
         )
+
+    def tell_commits_to(self, commit_ended: CommitEnded) -> None:
+        """Tells of every commit from now on, on the storage thread."""
+        self._batcher.commit_ended = commit_ended
+
+    def queue_depth(self) -> int:
+        """Returns how many units wait for a commit."""
+        return self._batcher.depth()
+
+    async def census(self) -> Census:
+        """Counts over all merchants.
+
+        Raises:
+            StorageUnavailable: The database did not answer.
+        """
+        return await self.ask(take_census, is_long=True)
+
+    async def probe(self) -> None:
+        """Writes something that changes nothing, and waits until it is on disk.
+
+        Raises:
+            StorageUnavailable: Nothing can be written; ``problem`` says why.
+        """
+        await self._batcher.run_between_commits(self._writer.probe)
+
+    @property
+    def problem(self) -> str:
+        """Why the last commit failed and what to do; empty when it did not."""
+        return self._writer.problem
 
     def _query(
         self,

@@ -5,13 +5,31 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.errors import GatewayError, InvariantBroken, StorageUnavailable
-from gateway.storage.database import chain
+from gateway.storage.database import Verdict, chain
 from gateway.words.identifiers import MerchantId
 
 # After these the file, or what the kernel holds of it, cannot be relied upon: a failed
 # fsync may have dropped pages that a later one reports as written.
 _FATAL: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+)
+# But a write that was refused (a quota, a read-only mount) put nothing into the file
+# that a rollback leaves there; the next one may succeed.
+_RECOVERABLE: Final = frozenset({sqlite3.SQLITE_IOERR_WRITE})
+_ADVICE: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full; free space, it goes on by itself",
+    sqlite3.SQLITE_READONLY: (
+        "the database cannot be written; look at its mode and its mount, it goes on by "
+        "itself"
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "the disk refuses to be written; look at its quota, its mount and the kernel's "
+        "log"
+    ),
+}
+_STOPPED: Final = (
+    "the disk failed or the database is damaged: nothing is written until a person "
+    "looked at the disk, ran `bailee audit verify` and restarted the gateway"
 )
 _PRIMARY_CODE: Final = 0xFF
 # What the database refuses because of what it was asked, not because of how it is.
@@ -72,14 +90,25 @@ class SqliteTransactions:
         """See Transactions.translate."""
         return translate(error)
 
-    def stops_writing(self, error: Exception) -> bool:
-        """See Transactions.stops_writing."""
-        return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _FATAL
+    def judge(self, error: Exception) -> Verdict:
+        """See Transactions.judge."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        primary = code & _PRIMARY_CODE
+        advice = _ADVICE.get(primary, "the last commit failed; it is tried again")
+        stopped = primary in _FATAL and code not in _RECOVERABLE
+        return Verdict(
+            name=getattr(error, "sqlite_errorname", type(error).__name__),
+            stops_writing=stopped,
+            advice=_STOPPED if stopped else advice,
+        )
 
-    def name_of(self, error: Exception) -> str:
-        """See Transactions.name_of."""
-        name: str = getattr(error, "sqlite_errorname", type(error).__name__)
-        return name
+    def probe(self) -> None:
+        """See Transactions.probe: a number in the header that nobody reads."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version={1 - number}")
+        connection.execute("COMMIT")
 
 
 def translate(error: BaseException) -> BaseException:

@@ -9,128 +9,94 @@ Conventions:
   * A column that must be erasable is nullable.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     ColumnElement,
     ForeignKey,
     Index,
-    Integer,
-    LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
-    Table,
-    Text,
     UniqueConstraint,
     func,
 )
-from sqlalchemy.schema import SchemaItem
 
 from gateway.payments.payment import MoveStatus, PaymentState
+from gateway.storage import columns
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
+from gateway.storage.columns import (
+    INTEGER,
+    blob,
+    integer,
+    number,
+    partial_index,
+    scope,
+    table,
+    text,
+)
 from gateway.storage.statements import constant
 from gateway.words.lifecycles import CardState
 
-METADATA: Final = MetaData()
+METADATA: Final = columns.METADATA
 
 # Enough of a fingerprint to tell numbers apart, in an index that stays small.
 FINGERPRINT_PREFIX_BYTES: Final = 8
 
-
-# Eight bytes on PostgreSQL, where INTEGER has four; SQLite takes what a value needs.
-_INTEGER: Final = Integer().with_variant(BigInteger(), "postgresql")
-# Compared byte by byte, as SQLite and Python do, whatever the server's locale.
-_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
-
-
-def _integer(name: str, *rules: ForeignKey, optional: bool = False) -> Column[int]:
-    return Column(name, _INTEGER, *rules, nullable=optional)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, _INTEGER, primary_key=True)
-
-
-def _text(name: str, *, optional: bool = False) -> Column[str]:
-    return Column(name, _TEXT, nullable=optional)
-
-
-def _partial_index(
-    name: str, *columns: ColumnElement[Any], where: ColumnElement[bool]
-) -> Index:
-    """Makes an index over the rows that meet the condition, on every engine."""
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
-
-
-def _blob(name: str, *, optional: bool = False) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=optional)
-
-
-def _scope() -> Column[int]:
-    return _integer("scope", ForeignKey("scopes.scope"))
-
-
-def _table(name: str, *parts: SchemaItem, rowid: bool = True) -> Table:
-    return Table(name, METADATA, *parts, sqlite_with_rowid=rowid)
-
-
-scopes: Final = _table(
+scopes: Final = table(
     "scopes",
-    _number("scope"),
-    _text("merchant"),
-    _integer("log_generation"),
+    number("scope"),
+    text("merchant"),
+    integer("log_generation"),
     UniqueConstraint("merchant"),
 )
 
-merchants: Final = _table(
+merchants: Final = table(
     "merchants",
-    Column("scope", _INTEGER, ForeignKey("scopes.scope"), primary_key=True),
-    _integer("state"),
-    _integer("policy_version"),
-    _integer("created_at"),
-    _text("display_name"),
-    _integer("environment"),
-    _integer("show_bin"),
-    _integer("show_fingerprint"),
-    _integer("deactivated_at", optional=True),
+    Column("scope", INTEGER, ForeignKey("scopes.scope"), primary_key=True),
+    integer("state"),
+    integer("policy_version"),
+    integer("created_at"),
+    text("display_name"),
+    integer("environment"),
+    integer("show_bin"),
+    integer("show_fingerprint"),
+    integer("deactivated_at", optional=True),
     # Given the BIN and the last four, a fingerprint confirms a guessed number.
     CheckConstraint("show_bin = 0 OR show_fingerprint = 0", name="merchant_shows_one"),
 )
 
-processor_accounts: Final = _table(
+processor_accounts: Final = table(
     "processor_accounts",
-    _number("account"),
-    _scope(),
-    _text("name"),
-    _text("processor"),
-    _integer("environment"),
-    _text("external_account"),
-    _integer("created_at"),
+    number("account"),
+    scope(),
+    text("name"),
+    text("processor"),
+    integer("environment"),
+    text("external_account"),
+    integer("created_at"),
     UniqueConstraint("scope", "name"),
 )
 
 # Policy versions after the one that ships; never changed, never removed.
-policies: Final = _table(
+policies: Final = table(
     "policies",
-    Column("number", _INTEGER, primary_key=True, autoincrement=False),
-    _blob("document"),
-    _blob("sha256"),
-    _integer("published_at"),
+    Column("number", INTEGER, primary_key=True, autoincrement=False),
+    blob("document"),
+    blob("sha256"),
+    integer("published_at"),
 )
 
 # The rule that a widening waits 30 days after notice is the database's, too.
-policy_notices: Final = _table(
+policy_notices: Final = table(
     "policy_notices",
-    _scope(),
-    _integer("number"),
-    _integer("widens"),
-    _integer("dispatched_at"),
-    _integer("posted_at", optional=True),
-    _integer("effective_at"),
-    _integer("accepted_at", optional=True),
+    scope(),
+    integer("number"),
+    integer("widens"),
+    integer("dispatched_at"),
+    integer("posted_at", optional=True),
+    integer("effective_at"),
+    integer("accepted_at", optional=True),
     PrimaryKeyConstraint("scope", "number"),
     CheckConstraint(
         "widens = 0 OR effective_at >= dispatched_at + 2592000000000 "
@@ -140,87 +106,87 @@ policy_notices: Final = _table(
     rowid=False,
 )
 
-policy_clock: Final = _table(
+policy_clock: Final = table(
     "policy_clock",
-    Column("only", _INTEGER, primary_key=True, autoincrement=False),
-    _integer("mark"),
+    Column("only", INTEGER, primary_key=True, autoincrement=False),
+    integer("mark"),
 )
 
-callers: Final = _table(
+callers: Final = table(
     "callers",
-    _text("spiffe_id"),
-    _text("roles"),
-    _text("merchants", optional=True),
-    _integer("enabled"),
+    text("spiffe_id"),
+    text("roles"),
+    text("merchants", optional=True),
+    integer("enabled"),
     PrimaryKeyConstraint("spiffe_id"),
     rowid=False,
 )
 
-request_records: Final = _table(
+request_records: Final = table(
     "request_records",
-    _scope(),
-    _blob("request_id"),
-    _text("rpc"),
+    scope(),
+    blob("request_id"),
+    text("rpc"),
     # Before the others: SQLite 3.40's integrity_check takes a NOT NULL column for NULL
     # when a column of the key comes after it.
-    _integer("item"),
-    _blob("digest"),
-    _text("resource"),
-    _integer("entry_index"),
-    _integer("created_at"),
-    _integer("mismatches"),
+    integer("item"),
+    blob("digest"),
+    text("resource"),
+    integer("entry_index"),
+    integer("created_at"),
+    integer("mismatches"),
     PrimaryKeyConstraint("scope", "request_id", "rpc", "item"),
     rowid=False,
 )
 
-wrapping_keys: Final = _table(
+wrapping_keys: Final = table(
     "wrapping_keys",
-    _number("wrapping_key"),
-    _scope(),
-    _text("key_id"),
-    _integer("purpose"),
-    _text("epoch"),
-    _blob("wrapped"),
-    _integer("created_at"),
-    _integer("retired_at", optional=True),
+    number("wrapping_key"),
+    scope(),
+    text("key_id"),
+    integer("purpose"),
+    text("epoch"),
+    blob("wrapped"),
+    integer("created_at"),
+    integer("retired_at", optional=True),
     UniqueConstraint("scope", "key_id"),
 )
 
-epochs: Final = _table(
+epochs: Final = table(
     "epochs",
-    _number("epoch_number"),
-    _text("epoch"),
-    _integer("state"),
-    _integer("made_at"),
-    _integer("due_at", optional=True),
-    _integer("destroyed_at", optional=True),
-    _integer("moved"),
-    _text("instance"),
-    _integer("lease_until", optional=True),
+    number("epoch_number"),
+    text("epoch"),
+    integer("state"),
+    integer("made_at"),
+    integer("due_at", optional=True),
+    integer("destroyed_at", optional=True),
+    integer("moved"),
+    text("instance"),
+    integer("lease_until", optional=True),
     UniqueConstraint("epoch"),
 )
 
-cards: Final = _table(
+cards: Final = table(
     "cards",
-    _number("card"),
-    _scope(),
-    _text("token"),
-    _text("customer_reference"),
-    _integer("state"),
-    _text("brand"),
-    _text("last_four", optional=True),
-    _integer("expiry", optional=True),
-    _integer("purposes"),
-    _text("agreement_reference"),
-    _integer("mandate_expires_at", optional=True),
-    _integer("policy_version"),
-    _integer("generation"),
-    _integer("created_at"),
-    _integer("last_used_at", optional=True),
-    _integer("erased_at", optional=True),
-    _blob("sealed", optional=True),
-    _blob("number_fingerprint", optional=True),
-    _blob("expiry_fingerprint", optional=True),
+    number("card"),
+    scope(),
+    text("token"),
+    text("customer_reference"),
+    integer("state"),
+    text("brand"),
+    text("last_four", optional=True),
+    integer("expiry", optional=True),
+    integer("purposes"),
+    text("agreement_reference"),
+    integer("mandate_expires_at", optional=True),
+    integer("policy_version"),
+    integer("generation"),
+    integer("created_at"),
+    integer("last_used_at", optional=True),
+    integer("erased_at", optional=True),
+    blob("sealed", optional=True),
+    blob("number_fingerprint", optional=True),
+    blob("expiry_fingerprint", optional=True),
     UniqueConstraint("scope", "token"),
 )
 
@@ -233,7 +199,7 @@ def fingerprint_prefix() -> ColumnElement[bytes]:
 
 # Answers "how many numbers end in these digits" without touching the cards.
 (
-    _partial_index(
+    partial_index(
         "cards_by_last_four",
         cards.c.scope,
         cards.c.last_four,
@@ -245,7 +211,7 @@ def fingerprint_prefix() -> ColumnElement[bytes]:
 # Lists go by the number of the row. Most cards are active: those need no index.
 Index("cards_by_age", cards.c.scope, cards.c.card)
 (
-    _partial_index(
+    partial_index(
         "cards_by_customer",
         cards.c.scope,
         cards.c.customer_reference,
@@ -255,7 +221,7 @@ Index("cards_by_age", cards.c.scope, cards.c.card)
 )
 
 (
-    _partial_index(
+    partial_index(
         "cards_erased",
         cards.c.scope,
         cards.c.card,
@@ -264,70 +230,70 @@ Index("cards_by_age", cards.c.scope, cards.c.card)
 )
 
 
-data_keys: Final = _table(
+data_keys: Final = table(
     "data_keys",
-    _integer("card", ForeignKey("cards.card")),
-    _integer("purpose"),
-    _integer("kind"),
-    _integer("wrapping_key", ForeignKey("wrapping_keys.wrapping_key")),
-    _blob("wrapped"),
+    integer("card", ForeignKey("cards.card")),
+    integer("purpose"),
+    integer("kind"),
+    integer("wrapping_key", ForeignKey("wrapping_keys.wrapping_key")),
+    blob("wrapped"),
     PrimaryKeyConstraint("card", "purpose", "kind"),
     rowid=False,
 )
 
-credential_references: Final = _table(
+credential_references: Final = table(
     "credential_references",
-    _integer("card", ForeignKey("cards.card")),
-    _integer("account", ForeignKey("processor_accounts.account")),
-    _integer("generation"),
-    _blob("sealed"),
+    integer("card", ForeignKey("cards.card")),
+    integer("account", ForeignKey("processor_accounts.account")),
+    integer("generation"),
+    blob("sealed"),
     PrimaryKeyConstraint("card", "account"),
     rowid=False,
 )
 
-payments: Final = _table(
+payments: Final = table(
     "payments",
-    _number("payment"),
-    _scope(),
-    _text("name"),
-    _blob("request_id"),
-    _integer("state"),
-    _integer("step"),
-    _integer("minor_units"),
-    _text("currency"),
-    _integer("card", ForeignKey("cards.card")),
-    _integer("purpose"),
-    _integer("capture_automatically"),
-    _integer("account", ForeignKey("processor_accounts.account")),
-    _integer("created_at"),
-    _integer("updated_at"),
-    _text("caller"),
-    _text("lease_instance", optional=True),
-    _integer("lease_until", optional=True),
-    _integer("authorized"),
-    _integer("capturable"),
-    _integer("captured"),
-    _integer("refunded"),
-    _integer("refund_pending"),
-    _text("charge_once_key"),
-    _text("processor_object"),
-    _text("customer"),
-    _integer("capture_before", optional=True),
-    _text("decline", optional=True),
-    _text("failure_reason"),
-    _text("redirect_url"),
-    _text("merchant_reference"),
-    _text("description"),
-    _text("statement_descriptor_suffix"),
-    _text("return_url"),
-    _text("metadata"),
-    _text("network_transaction_id"),
-    _integer("absent_inquiries"),
-    _integer("next_check_at", optional=True),
+    number("payment"),
+    scope(),
+    text("name"),
+    blob("request_id"),
+    integer("state"),
+    integer("step"),
+    integer("minor_units"),
+    text("currency"),
+    integer("card", ForeignKey("cards.card")),
+    integer("purpose"),
+    integer("capture_automatically"),
+    integer("account", ForeignKey("processor_accounts.account")),
+    integer("created_at"),
+    integer("updated_at"),
+    text("caller"),
+    text("lease_instance", optional=True),
+    integer("lease_until", optional=True),
+    integer("authorized"),
+    integer("capturable"),
+    integer("captured"),
+    integer("refunded"),
+    integer("refund_pending"),
+    text("charge_once_key"),
+    text("processor_object"),
+    text("customer"),
+    integer("capture_before", optional=True),
+    text("decline", optional=True),
+    text("failure_reason"),
+    text("redirect_url"),
+    text("merchant_reference"),
+    text("description"),
+    text("statement_descriptor_suffix"),
+    text("return_url"),
+    text("metadata"),
+    text("network_transaction_id"),
+    integer("absent_inquiries"),
+    integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
 (
-    _partial_index(
+    partial_index(
         "payments_by_charge_once_key",
         payments.c.scope,
         payments.c.charge_once_key,
@@ -336,7 +302,7 @@ payments: Final = _table(
 )
 
 (
-    _partial_index(
+    partial_index(
         "payments_by_processor_object",
         payments.c.scope,
         payments.c.processor_object,
@@ -357,7 +323,7 @@ Index(
     payments.c.created_at,
 )
 (
-    _partial_index(
+    partial_index(
         "payments_by_merchant_reference",
         payments.c.scope,
         payments.c.merchant_reference,
@@ -367,35 +333,35 @@ Index(
 )
 
 
-charge_once: Final = _table(
+charge_once: Final = table(
     "charge_once",
-    _scope(),
-    _text("key"),
-    _text("payment"),
+    scope(),
+    text("key"),
+    text("payment"),
     PrimaryKeyConstraint("scope", "key"),
     rowid=False,
 )
 
-moves: Final = _table(
+moves: Final = table(
     "moves",
-    _number("move"),
-    _scope(),
-    _text("name"),
-    _integer("kind"),
-    _integer("payment", ForeignKey("payments.payment")),
-    _blob("request_id"),
-    _integer("status"),
-    _integer("minor_units"),
-    _text("currency"),
-    _integer("created_at"),
-    _integer("updated_at"),
-    _text("caller"),
-    _text("lease_instance", optional=True),
-    _integer("lease_until", optional=True),
-    _text("processor_object"),
-    _text("failure_reason"),
-    _text("reason"),
-    _integer("next_check_at", optional=True),
+    number("move"),
+    scope(),
+    text("name"),
+    integer("kind"),
+    integer("payment", ForeignKey("payments.payment")),
+    blob("request_id"),
+    integer("status"),
+    integer("minor_units"),
+    text("currency"),
+    integer("created_at"),
+    integer("updated_at"),
+    text("caller"),
+    text("lease_instance", optional=True),
+    integer("lease_until", optional=True),
+    text("processor_object"),
+    text("failure_reason"),
+    text("reason"),
+    integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
 Index("moves_by_payment", moves.c.payment)
@@ -418,17 +384,47 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 
 # Small whatever the size of the tables: what is settled is not in them.
-_partial_index(
-    "payments_unsettled", payments.c.created_at, where=is_unsettled_payment()
+partial_index("payments_unsettled", payments.c.created_at, where=is_unsettled_payment())
+partial_index(
+    "payments_needing_attention",
+    payments.c.created_at,
+    where=payments.c.state
+    == constant(PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION)),
 )
-_partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
+partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
 
-customers: Final = _table(
+# ``position`` counts the merchant's events without gaps; a reader's cursor is one.
+payment_events: Final = table(
+    "payment_events",
+    scope(),
+    integer("position"),
+    integer("payment", ForeignKey("payments.payment")),
+    integer("kind"),
+    integer("at"),
+    integer("previous_state", optional=True),
+    integer("state"),
+    integer("authorized"),
+    integer("capturable"),
+    integer("captured"),
+    integer("refunded"),
+    integer("refund_pending"),
+    integer("move", ForeignKey("moves.move"), optional=True),
+    integer("move_status", optional=True),
+    PrimaryKeyConstraint("scope", "position"),
+    rowid=False,
+)
+Index(
+    "payment_events_by_payment",
+    payment_events.c.payment,
+    payment_events.c.position,
+)
+
+customers: Final = table(
     "customers",
-    _scope(),
-    _integer("account", ForeignKey("processor_accounts.account")),
-    _text("customer_reference"),
-    _text("customer"),
+    scope(),
+    integer("account", ForeignKey("processor_accounts.account")),
+    text("customer_reference"),
+    text("customer"),
     PrimaryKeyConstraint("scope", "account", "customer_reference"),
     rowid=False,
 )
@@ -436,32 +432,32 @@ customers: Final = _table(
 # ``nodes`` holds the hashes of the inner nodes that this entry completed, lowest level
 # first: see log_rows.py. Entries of all merchants lie in the order they came, so that a
 # commit fills pages instead of splitting them.
-log_entries: Final = _table(
+log_entries: Final = table(
     "log_entries",
-    _number("entry"),
-    _scope(),
-    _integer("generation"),
-    _integer("position"),
-    _blob("leaf"),
-    _blob("nodes"),
-    _integer("card", ForeignKey("cards.card"), optional=True),
-    _blob("card_salt", optional=True),
-    _blob("object_salt", optional=True),
+    number("entry"),
+    scope(),
+    integer("generation"),
+    integer("position"),
+    blob("leaf"),
+    blob("nodes"),
+    integer("card", ForeignKey("cards.card"), optional=True),
+    blob("card_salt", optional=True),
+    blob("object_salt", optional=True),
     UniqueConstraint("scope", "generation", "position"),
 )
 (
-    _partial_index(
+    partial_index(
         "log_entries_by_card", log_entries.c.card, where=log_entries.c.card.is_not(None)
     ),
 )
 
 
-log_heads: Final = _table(
+log_heads: Final = table(
     "log_heads",
-    _scope(),
-    _integer("generation"),
-    _integer("size"),
-    _blob("frontier"),
+    scope(),
+    integer("generation"),
+    integer("size"),
+    blob("frontier"),
     PrimaryKeyConstraint("scope", "generation"),
     rowid=False,
 )

@@ -50,6 +50,23 @@ class Writer:
         self._scopes = scopes
         self._uncommitted: dict[MerchantId, Scope] = {}
         self._stopped = False
+        self.problem = ""
+
+    def probe(self) -> None:
+        """Commits something that changes nothing.
+
+        Raises:
+            StorageUnavailable: It is not on disk; ``problem`` says why.
+        """
+        if self._stopped:
+            raise StorageUnavailable
+        try:
+            self._transactions.probe()
+        except self._transactions.errors as error:
+            self._transactions.roll_back()
+            self._report(error)
+            raise StorageUnavailable from error
+        self.problem = ""
 
     def commit(self, units: Sequence[QueuedUnit]) -> None:
         """Commits the units together and sets each one's value or error.
@@ -149,7 +166,7 @@ class Writer:
         self._transactions.roll_back()
 
     def _report(self, error: Exception) -> None:
-        self._stopped = self._transactions.stops_writing(error)
-        name = self._transactions.name_of(error)
-        fields = {"error": name, "stopped": self._stopped}
+        verdict = self._transactions.judge(error)
+        self._stopped, self.problem = verdict.stops_writing, verdict.advice
+        fields = {"error": verdict.name, "stopped": self._stopped}
         _log.error("a commit failed", extra=fields)

@@ -81,6 +81,8 @@ CARRIERS = """
     Merchant.display_name Merchant.log_origin Merchant.name
     Money.currency
     NextAction.redirect_url
+    ListPaymentEventsResponse.next_cursor WatchPaymentEventsResponse.cursor
+    PaymentEvent.payment
     Payment.card_token Payment.charge_once_key Payment.description
     Payment.failure_reason Payment.MetadataEntry.key Payment.MetadataEntry.value
     Payment.merchant_reference Payment.name Payment.processor_account

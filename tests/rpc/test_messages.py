@@ -73,6 +73,7 @@ GetPayment = payment_service_pb2.GetPaymentRequest
 ListPayments = payment_service_pb2.ListPaymentsRequest
 GetRefund = payment_service_pb2.GetRefundRequest
 ListRefunds = payment_service_pb2.ListRefundsRequest
+ListPaymentEvents = payment_service_pb2.ListPaymentEventsRequest
 SealedCard = card_pb2.SealedCard
 
 
@@ -131,6 +132,7 @@ class Site:
             refund_payment=self.use_case,
             read_payments=self.use_case,
             list_payments=self.use_case,
+            read_events=self.use_case,
             digests=digests,
             page_tokens=PageTokens(Keys()),
         )
@@ -147,6 +149,7 @@ class Site:
             ListPayments: payments.ListPayments,
             GetRefund: payments.GetRefund,
             ListRefunds: payments.ListRefunds,
+            ListPaymentEvents: payments.ListPaymentEvents,
         }
 
     def call(self, request):
