@@ -3,7 +3,7 @@
 import click
 
 from gateway.cli.commands.audit import audit
-from gateway.cli.commands.demo import demo
+from gateway.cli.commands.demo import demo, demo_audit
 from gateway.cli.commands.doctor import doctor
 from gateway.cli.commands.init import init
 from gateway.cli.commands.serve import serve
@@ -24,7 +24,7 @@ def main() -> None:
     """  # noqa: D301 - the backspace is click's mark for "do not re-wrap"
 
 
-for command in (init, serve, doctor, demo, audit):
+for command in (init, serve, doctor, demo, demo_audit, audit):
     main.add_command(command)
 
 

@@ -26,14 +26,9 @@ from gateway.storage.codes import (
 )
 from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
+from gateway.storage.policy_tables import policies, policy_clock, policy_notices
 from gateway.storage.statements import constant, insert_into, sql
-from gateway.storage.tables import (
-    merchants,
-    policies,
-    policy_clock,
-    policy_notices,
-    scopes,
-)
+from gateway.storage.tables import merchants, scopes
 from gateway.words.identifiers import GATEWAY, MerchantId
 
 _NEWEST: Final = sql(select(func.max(policies.c.number)))

@@ -23,9 +23,11 @@ from gateway.storage.log_writer import Head, LogWriter, Notary
 from gateway.storage.merchant_store import find_scope
 from gateway.storage.payment_store import find_unsettled
 from gateway.storage.policy_store import find_without_notice
+from gateway.storage.retention_store import count_active, find_not_needed
 from gateway.storage.unit import SqlUnit
 from gateway.storage.writer import Writer
 from gateway.vault.ports import CardUnder
+from gateway.vault.sweep_cards import CardNumber
 from gateway.words.identifiers import MerchantId, PaymentName
 
 T = TypeVar("T")
@@ -140,6 +142,19 @@ class SqlStorage(ABC):
             lambda reader: find_cards_under(reader, epoch, after=after, limit=limit),
             is_long=True,
         )
+
+    async def cards_not_needed(
+        self, since: datetime, *, after: int, limit: int
+    ) -> Sequence[CardNumber]:
+        """See CardsByNeed.cards_not_needed."""
+        return await self.ask(
+            lambda reader: find_not_needed(reader, since, after=after, limit=limit),
+            is_long=True,
+        )
+
+    async def count_active_cards(self) -> int:
+        """See CardsByNeed.count_active_cards."""
+        return await self.ask(count_active, is_long=True)
 
     def tell_commits_to(self, commit_ended: CommitEnded) -> None:
         """Tells of every commit from now on, on the storage thread."""

@@ -23,170 +23,136 @@ from sqlalchemy import (
 )
 
 from gateway.payments.payment import MoveStatus, PaymentState
-from gateway.storage import columns
+from gateway.storage import log_tables, policy_tables
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
-from gateway.storage.columns import (
-    INTEGER,
-    blob,
-    integer,
-    number,
-    partial_index,
-    scope,
-    table,
-    text,
-)
+from gateway.storage.columns import INTEGER, METADATA
+from gateway.storage.columns import blob as _blob
+from gateway.storage.columns import integer as _integer
+from gateway.storage.columns import number as _number
+from gateway.storage.columns import partial_index as _partial_index
+from gateway.storage.columns import scope as _scope
+from gateway.storage.columns import table as _table
+from gateway.storage.columns import text as _text
 from gateway.storage.statements import constant
 from gateway.words.lifecycles import CardState
 
-METADATA: Final = columns.METADATA
+# Importing them makes every table known.
+__all__ = ["METADATA", "log_tables", "policy_tables"]
 
 # Enough of a fingerprint to tell numbers apart, in an index that stays small.
 FINGERPRINT_PREFIX_BYTES: Final = 8
 
-scopes: Final = table(
+
+scopes: Final = _table(
     "scopes",
-    number("scope"),
-    text("merchant"),
-    integer("log_generation"),
+    _number("scope"),
+    _text("merchant"),
+    _integer("log_generation"),
     UniqueConstraint("merchant"),
 )
 
-merchants: Final = table(
+merchants: Final = _table(
     "merchants",
     Column("scope", INTEGER, ForeignKey("scopes.scope"), primary_key=True),
-    integer("state"),
-    integer("policy_version"),
-    integer("created_at"),
-    text("display_name"),
-    integer("environment"),
-    integer("show_bin"),
-    integer("show_fingerprint"),
-    integer("deactivated_at", optional=True),
+    _integer("state"),
+    _integer("policy_version"),
+    _integer("created_at"),
+    _text("display_name"),
+    _integer("environment"),
+    _integer("show_bin"),
+    _integer("show_fingerprint"),
+    _integer("deactivated_at", optional=True),
     # Given the BIN and the last four, a fingerprint confirms a guessed number.
     CheckConstraint("show_bin = 0 OR show_fingerprint = 0", name="merchant_shows_one"),
 )
 
-processor_accounts: Final = table(
+processor_accounts: Final = _table(
     "processor_accounts",
-    number("account"),
-    scope(),
-    text("name"),
-    text("processor"),
-    integer("environment"),
-    text("external_account"),
-    integer("created_at"),
+    _number("account"),
+    _scope(),
+    _text("name"),
+    _text("processor"),
+    _integer("environment"),
+    _text("external_account"),
+    _integer("created_at"),
     UniqueConstraint("scope", "name"),
 )
 
-# Policy versions after the one that ships; never changed, never removed.
-policies: Final = table(
-    "policies",
-    Column("number", INTEGER, primary_key=True, autoincrement=False),
-    blob("document"),
-    blob("sha256"),
-    integer("published_at"),
-)
-
-# The rule that a widening waits 30 days after notice is the database's, too.
-policy_notices: Final = table(
-    "policy_notices",
-    scope(),
-    integer("number"),
-    integer("widens"),
-    integer("dispatched_at"),
-    integer("posted_at", optional=True),
-    integer("effective_at"),
-    integer("accepted_at", optional=True),
-    PrimaryKeyConstraint("scope", "number"),
-    CheckConstraint(
-        "widens = 0 OR effective_at >= dispatched_at + 2592000000000 "
-        "OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)",
-        name="a_widening_waits_30_days",
-    ),
-    rowid=False,
-)
-
-policy_clock: Final = table(
-    "policy_clock",
-    Column("only", INTEGER, primary_key=True, autoincrement=False),
-    integer("mark"),
-)
-
-callers: Final = table(
+callers: Final = _table(
     "callers",
-    text("spiffe_id"),
-    text("roles"),
-    text("merchants", optional=True),
-    integer("enabled"),
+    _text("spiffe_id"),
+    _text("roles"),
+    _text("merchants", optional=True),
+    _integer("enabled"),
     PrimaryKeyConstraint("spiffe_id"),
     rowid=False,
 )
 
-request_records: Final = table(
+request_records: Final = _table(
     "request_records",
-    scope(),
-    blob("request_id"),
-    text("rpc"),
+    _scope(),
+    _blob("request_id"),
+    _text("rpc"),
     # Before the others: SQLite 3.40's integrity_check takes a NOT NULL column for NULL
     # when a column of the key comes after it.
-    integer("item"),
-    blob("digest"),
-    text("resource"),
-    integer("entry_index"),
-    integer("created_at"),
-    integer("mismatches"),
+    _integer("item"),
+    _blob("digest"),
+    _text("resource"),
+    _integer("entry_index"),
+    _integer("created_at"),
+    _integer("mismatches"),
     PrimaryKeyConstraint("scope", "request_id", "rpc", "item"),
     rowid=False,
 )
 
-wrapping_keys: Final = table(
+wrapping_keys: Final = _table(
     "wrapping_keys",
-    number("wrapping_key"),
-    scope(),
-    text("key_id"),
-    integer("purpose"),
-    text("epoch"),
-    blob("wrapped"),
-    integer("created_at"),
-    integer("retired_at", optional=True),
+    _number("wrapping_key"),
+    _scope(),
+    _text("key_id"),
+    _integer("purpose"),
+    _text("epoch"),
+    _blob("wrapped"),
+    _integer("created_at"),
+    _integer("retired_at", optional=True),
     UniqueConstraint("scope", "key_id"),
 )
 
-epochs: Final = table(
+epochs: Final = _table(
     "epochs",
-    number("epoch_number"),
-    text("epoch"),
-    integer("state"),
-    integer("made_at"),
-    integer("due_at", optional=True),
-    integer("destroyed_at", optional=True),
-    integer("moved"),
-    text("instance"),
-    integer("lease_until", optional=True),
+    _number("epoch_number"),
+    _text("epoch"),
+    _integer("state"),
+    _integer("made_at"),
+    _integer("due_at", optional=True),
+    _integer("destroyed_at", optional=True),
+    _integer("moved"),
+    _text("instance"),
+    _integer("lease_until", optional=True),
     UniqueConstraint("epoch"),
 )
 
-cards: Final = table(
+cards: Final = _table(
     "cards",
-    number("card"),
-    scope(),
-    text("token"),
-    text("customer_reference"),
-    integer("state"),
-    text("brand"),
-    text("last_four", optional=True),
-    integer("expiry", optional=True),
-    integer("purposes"),
-    text("agreement_reference"),
-    integer("mandate_expires_at", optional=True),
-    integer("policy_version"),
-    integer("generation"),
-    integer("created_at"),
-    integer("last_used_at", optional=True),
-    integer("erased_at", optional=True),
-    blob("sealed", optional=True),
-    blob("number_fingerprint", optional=True),
-    blob("expiry_fingerprint", optional=True),
+    _number("card"),
+    _scope(),
+    _text("token"),
+    _text("customer_reference"),
+    _integer("state"),
+    _text("brand"),
+    _text("last_four", optional=True),
+    _integer("expiry", optional=True),
+    _integer("purposes"),
+    _text("agreement_reference"),
+    _integer("mandate_expires_at", optional=True),
+    _integer("policy_version"),
+    _integer("generation"),
+    _integer("created_at"),
+    _integer("last_used_at", optional=True),
+    _integer("erased_at", optional=True),
+    _blob("sealed", optional=True),
+    _blob("number_fingerprint", optional=True),
+    _blob("expiry_fingerprint", optional=True),
     UniqueConstraint("scope", "token"),
 )
 
@@ -198,118 +164,103 @@ def fingerprint_prefix() -> ColumnElement[bytes]:
 
 
 # Answers "how many numbers end in these digits" without touching the cards.
-(
-    partial_index(
-        "cards_by_last_four",
-        cards.c.scope,
-        cards.c.last_four,
-        fingerprint_prefix(),
-        where=cards.c.last_four.is_not(None),
-    ),
+_partial_index(
+    "cards_by_last_four",
+    cards.c.scope,
+    cards.c.last_four,
+    fingerprint_prefix(),
+    where=cards.c.last_four.is_not(None),
 )
-
 # Lists go by the number of the row. Most cards are active: those need no index.
 Index("cards_by_age", cards.c.scope, cards.c.card)
-(
-    partial_index(
-        "cards_by_customer",
-        cards.c.scope,
-        cards.c.customer_reference,
-        cards.c.card,
-        where=cards.c.customer_reference != constant(""),
-    ),
+_partial_index(
+    "cards_by_customer",
+    cards.c.scope,
+    cards.c.customer_reference,
+    cards.c.card,
+    where=cards.c.customer_reference != constant(""),
+)
+_partial_index(
+    "cards_erased",
+    cards.c.scope,
+    cards.c.card,
+    where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
 )
 
-(
-    partial_index(
-        "cards_erased",
-        cards.c.scope,
-        cards.c.card,
-        where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
-    ),
-)
-
-
-data_keys: Final = table(
+data_keys: Final = _table(
     "data_keys",
-    integer("card", ForeignKey("cards.card")),
-    integer("purpose"),
-    integer("kind"),
-    integer("wrapping_key", ForeignKey("wrapping_keys.wrapping_key")),
-    blob("wrapped"),
+    _integer("card", ForeignKey("cards.card")),
+    _integer("purpose"),
+    _integer("kind"),
+    _integer("wrapping_key", ForeignKey("wrapping_keys.wrapping_key")),
+    _blob("wrapped"),
     PrimaryKeyConstraint("card", "purpose", "kind"),
     rowid=False,
 )
 
-credential_references: Final = table(
+credential_references: Final = _table(
     "credential_references",
-    integer("card", ForeignKey("cards.card")),
-    integer("account", ForeignKey("processor_accounts.account")),
-    integer("generation"),
-    blob("sealed"),
+    _integer("card", ForeignKey("cards.card")),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _integer("generation"),
+    _blob("sealed"),
     PrimaryKeyConstraint("card", "account"),
     rowid=False,
 )
 
-payments: Final = table(
+payments: Final = _table(
     "payments",
-    number("payment"),
-    scope(),
-    text("name"),
-    blob("request_id"),
-    integer("state"),
-    integer("step"),
-    integer("minor_units"),
-    text("currency"),
-    integer("card", ForeignKey("cards.card")),
-    integer("purpose"),
-    integer("capture_automatically"),
-    integer("account", ForeignKey("processor_accounts.account")),
-    integer("created_at"),
-    integer("updated_at"),
-    text("caller"),
-    text("lease_instance", optional=True),
-    integer("lease_until", optional=True),
-    integer("authorized"),
-    integer("capturable"),
-    integer("captured"),
-    integer("refunded"),
-    integer("refund_pending"),
-    text("charge_once_key"),
-    text("processor_object"),
-    text("customer"),
-    integer("capture_before", optional=True),
-    text("decline", optional=True),
-    text("failure_reason"),
-    text("redirect_url"),
-    text("merchant_reference"),
-    text("description"),
-    text("statement_descriptor_suffix"),
-    text("return_url"),
-    text("metadata"),
-    text("network_transaction_id"),
-    integer("absent_inquiries"),
-    integer("next_check_at", optional=True),
+    _number("payment"),
+    _scope(),
+    _text("name"),
+    _blob("request_id"),
+    _integer("state"),
+    _integer("step"),
+    _integer("minor_units"),
+    _text("currency"),
+    _integer("card", ForeignKey("cards.card")),
+    _integer("purpose"),
+    _integer("capture_automatically"),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _integer("created_at"),
+    _integer("updated_at"),
+    _text("caller"),
+    _text("lease_instance", optional=True),
+    _integer("lease_until", optional=True),
+    _integer("authorized"),
+    _integer("capturable"),
+    _integer("captured"),
+    _integer("refunded"),
+    _integer("refund_pending"),
+    _text("charge_once_key"),
+    _text("processor_object"),
+    _text("customer"),
+    _integer("capture_before", optional=True),
+    _text("decline", optional=True),
+    _text("failure_reason"),
+    _text("redirect_url"),
+    _text("merchant_reference"),
+    _text("description"),
+    _text("statement_descriptor_suffix"),
+    _text("return_url"),
+    _text("metadata"),
+    _text("network_transaction_id"),
+    _integer("absent_inquiries"),
+    _integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
-(
-    partial_index(
-        "payments_by_charge_once_key",
-        payments.c.scope,
-        payments.c.charge_once_key,
-        where=payments.c.charge_once_key != constant(""),
-    ),
+_partial_index(
+    "payments_by_charge_once_key",
+    payments.c.scope,
+    payments.c.charge_once_key,
+    where=payments.c.charge_once_key != constant(""),
 )
-
-(
-    partial_index(
-        "payments_by_processor_object",
-        payments.c.scope,
-        payments.c.processor_object,
-        where=payments.c.processor_object != constant(""),
-    ),
+_partial_index(
+    "payments_by_processor_object",
+    payments.c.scope,
+    payments.c.processor_object,
+    where=payments.c.processor_object != constant(""),
 )
-
 
 # What lists are found by, each in the order of the list: see payment_list_store.py.
 Index("payments_by_time", payments.c.scope, payments.c.created_at)
@@ -322,46 +273,43 @@ Index(
     payments.c.currency,
     payments.c.created_at,
 )
-(
-    partial_index(
-        "payments_by_merchant_reference",
-        payments.c.scope,
-        payments.c.merchant_reference,
-        payments.c.created_at,
-        where=payments.c.merchant_reference != constant(""),
-    ),
+_partial_index(
+    "payments_by_merchant_reference",
+    payments.c.scope,
+    payments.c.merchant_reference,
+    payments.c.created_at,
+    where=payments.c.merchant_reference != constant(""),
 )
 
-
-charge_once: Final = table(
+charge_once: Final = _table(
     "charge_once",
-    scope(),
-    text("key"),
-    text("payment"),
+    _scope(),
+    _text("key"),
+    _text("payment"),
     PrimaryKeyConstraint("scope", "key"),
     rowid=False,
 )
 
-moves: Final = table(
+moves: Final = _table(
     "moves",
-    number("move"),
-    scope(),
-    text("name"),
-    integer("kind"),
-    integer("payment", ForeignKey("payments.payment")),
-    blob("request_id"),
-    integer("status"),
-    integer("minor_units"),
-    text("currency"),
-    integer("created_at"),
-    integer("updated_at"),
-    text("caller"),
-    text("lease_instance", optional=True),
-    integer("lease_until", optional=True),
-    text("processor_object"),
-    text("failure_reason"),
-    text("reason"),
-    integer("next_check_at", optional=True),
+    _number("move"),
+    _scope(),
+    _text("name"),
+    _integer("kind"),
+    _integer("payment", ForeignKey("payments.payment")),
+    _blob("request_id"),
+    _integer("status"),
+    _integer("minor_units"),
+    _text("currency"),
+    _integer("created_at"),
+    _integer("updated_at"),
+    _text("caller"),
+    _text("lease_instance", optional=True),
+    _integer("lease_until", optional=True),
+    _text("processor_object"),
+    _text("failure_reason"),
+    _text("reason"),
+    _integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
 Index("moves_by_payment", moves.c.payment)
@@ -384,32 +332,34 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 
 # Small whatever the size of the tables: what is settled is not in them.
-partial_index("payments_unsettled", payments.c.created_at, where=is_unsettled_payment())
-partial_index(
+_partial_index(
+    "payments_unsettled", payments.c.created_at, where=is_unsettled_payment()
+)
+_partial_index(
     "payments_needing_attention",
     payments.c.created_at,
     where=payments.c.state
     == constant(PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION)),
 )
-partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
+_partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
 
 # ``position`` counts the merchant's events without gaps; a reader's cursor is one.
-payment_events: Final = table(
+payment_events: Final = _table(
     "payment_events",
-    scope(),
-    integer("position"),
-    integer("payment", ForeignKey("payments.payment")),
-    integer("kind"),
-    integer("at"),
-    integer("previous_state", optional=True),
-    integer("state"),
-    integer("authorized"),
-    integer("capturable"),
-    integer("captured"),
-    integer("refunded"),
-    integer("refund_pending"),
-    integer("move", ForeignKey("moves.move"), optional=True),
-    integer("move_status", optional=True),
+    _scope(),
+    _integer("position"),
+    _integer("payment", ForeignKey("payments.payment")),
+    _integer("kind"),
+    _integer("at"),
+    _integer("previous_state", optional=True),
+    _integer("state"),
+    _integer("authorized"),
+    _integer("capturable"),
+    _integer("captured"),
+    _integer("refunded"),
+    _integer("refund_pending"),
+    _integer("move", ForeignKey("moves.move"), optional=True),
+    _integer("move_status", optional=True),
     PrimaryKeyConstraint("scope", "position"),
     rowid=False,
 )
@@ -419,45 +369,12 @@ Index(
     payment_events.c.position,
 )
 
-customers: Final = table(
+customers: Final = _table(
     "customers",
-    scope(),
-    integer("account", ForeignKey("processor_accounts.account")),
-    text("customer_reference"),
-    text("customer"),
+    _scope(),
+    _integer("account", ForeignKey("processor_accounts.account")),
+    _text("customer_reference"),
+    _text("customer"),
     PrimaryKeyConstraint("scope", "account", "customer_reference"),
-    rowid=False,
-)
-
-# ``nodes`` holds the hashes of the inner nodes that this entry completed, lowest level
-# first: see log_rows.py. Entries of all merchants lie in the order they came, so that a
-# commit fills pages instead of splitting them.
-log_entries: Final = table(
-    "log_entries",
-    number("entry"),
-    scope(),
-    integer("generation"),
-    integer("position"),
-    blob("leaf"),
-    blob("nodes"),
-    integer("card", ForeignKey("cards.card"), optional=True),
-    blob("card_salt", optional=True),
-    blob("object_salt", optional=True),
-    UniqueConstraint("scope", "generation", "position"),
-)
-(
-    partial_index(
-        "log_entries_by_card", log_entries.c.card, where=log_entries.c.card.is_not(None)
-    ),
-)
-
-
-log_heads: Final = table(
-    "log_heads",
-    scope(),
-    integer("generation"),
-    integer("size"),
-    blob("frontier"),
-    PrimaryKeyConstraint("scope", "generation"),
     rowid=False,
 )

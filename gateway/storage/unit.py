@@ -6,6 +6,7 @@ from gateway.storage.caller_store import SqlCallerStore
 from gateway.storage.card_store import SqlCardStore
 from gateway.storage.data_key_store import SqlDataKeyStore
 from gateway.storage.database import Connection
+from gateway.storage.denial_store import SqlDenialStore
 from gateway.storage.epoch_store import SqlEpochStore
 from gateway.storage.key_store import SqlKeyStore
 from gateway.storage.log_rows import Scope
@@ -15,6 +16,7 @@ from gateway.storage.merchant_store import SqlMerchantStore
 from gateway.storage.payment_store import SqlPaymentStore
 from gateway.storage.policy_store import SqlHighWaterStore, SqlPolicyStore
 from gateway.storage.request_store import SqlRequestStore
+from gateway.storage.retention_store import SqlSweepStore
 
 
 class SqlUnit:
@@ -61,6 +63,11 @@ class SqlUnit:
         return SqlDataKeyStore(self._connection, self._scope)
 
     @cached_property
+    def denials(self) -> SqlDenialStore:
+        """The merchant's denials of the last minutes."""
+        return SqlDenialStore(self._connection, self._scope)
+
+    @cached_property
     def payments(self) -> SqlPaymentStore:
         """The merchant's payments."""
         return SqlPaymentStore(self._connection, self._scope)
@@ -69,6 +76,11 @@ class SqlUnit:
     def callers(self) -> SqlCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
         return SqlCallerStore(self._connection, self._scope)
+
+    @cached_property
+    def sweeps(self) -> SqlSweepStore:
+        """What sweeps took; in units of the GATEWAY scope only."""
+        return SqlSweepStore(self._connection, self._scope)
 
     @cached_property
     def policies(self) -> SqlPolicyStore:

@@ -11,9 +11,10 @@ from sqlalchemy import column, select, table, update
 
 import gateway.storage
 from gateway.errors import InvariantBroken
+from gateway.storage.columns import METADATA
 from gateway.storage.schema import migrate
 from gateway.storage.statements import constant, sql
-from gateway.storage.tables import METADATA, request_records
+from gateway.storage.tables import request_records
 
 
 def named_texts(module):
@@ -68,10 +69,16 @@ WITHOUT_SCOPE = {
     "policy_store._INSERT_MARK": "the gateway has one clock",
     "policy_store._SELECT_MARK": "the gateway has one clock",
     "policy_store._UPDATE_MARK": "the gateway has one clock",
+    "retention_store._NOT_NEEDED": "the sweeper looks at every merchant's cards",
+    "retention_store._COUNT_ACTIVE": "the sweeper looks at every merchant's cards",
+    "retention_store._INSERT": "the store refuses units of merchants",
+    "retention_store._SUM": "the store refuses units of merchants",
     "payment_store._UNSETTLED": "the resolver works for every merchant",
 }
 # Small by their nature, or sorted anyway.
 SCANS = {
+    "retention_store._COUNT_ACTIVE",  # once a day, on a thread of its own
+    "retention_store._SUM",
     "policy_store._WITHOUT_NOTICE",
     "caller_store._SELECT_CALLERS",
     "epoch_store._SELECT",
@@ -164,6 +171,7 @@ class TestTables:
             "data_keys": "card",
             "credential_references": "card",
             "callers": "spiffe_id",
+            "retention_sweeps": "at",
             "policies": "number",
             "policy_clock": "only",
             "epochs": "epoch",
