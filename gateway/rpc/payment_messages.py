@@ -124,7 +124,7 @@ def read_create_payment(
             request.statement_descriptor_suffix,
             STATEMENT_SUFFIX_LENGTH_MAX,
         ),
-        return_url=_read_url("return_url", request.return_url),
+        return_url=read_url("return_url", request.return_url),
         customer_reference=read_customer_reference(request.customer_reference),
         mandate=read_mandate(request.mandate),
     )
@@ -233,7 +233,7 @@ def _read_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
     return read
 
 
-def _read_url(field: str, text: str) -> str:
+def read_url(field: str, text: str) -> str:
     """Returns a web address, or nothing; a browser will be sent there."""
     if not text:
         return ""

@@ -16,6 +16,7 @@ from gateway.policy.mandate import Mandate
 from gateway.storage.codes import (
     CARD_STATES,
     PURPOSES,
+    damage_is_integrity,
     read_optional_time,
     read_time,
     store_optional_time,
@@ -142,6 +143,7 @@ def write_card(card: StoredCard) -> Mapping[str, object]:
     }
 
 
+@damage_is_integrity
 def read_card(row: Sequence[Any]) -> StoredCard:
     """Returns the card of a row of CARD_COLUMNS."""
     (

@@ -14,6 +14,7 @@ from gateway.storage.codes import (
     PAYMENT_STATES,
     PURPOSES,
     STEPS,
+    damage_is_integrity,
     read_optional_time,
     read_request_id,
     read_time,
@@ -113,6 +114,7 @@ def payment_values(payment: Payment) -> dict[str, object]:
     }
 
 
+@damage_is_integrity
 def read_payment(row: tuple[Any, ...]) -> Payment:
     """Returns the payment of a row of PAYMENT_RESULT."""
     of = dict(zip(_PAYMENT_NAMES, row, strict=True))
@@ -131,7 +133,7 @@ def read_payment(row: tuple[Any, ...]) -> Payment:
         lease=_read_lease(of),
         capture_before=read_optional_time(of["capture_before"]),
         decline=_read_decline(of["decline"]),
-        metadata=json.loads(of["metadata"]),
+        metadata=_read_map(of["metadata"]),
         next_check_at=read_optional_time(of["next_check_at"]),
     )
 
@@ -152,6 +154,7 @@ def move_values(move: Move) -> dict[str, object]:
     }
 
 
+@damage_is_integrity
 def read_move(row: tuple[Any, ...]) -> Move:
     """Returns the capture, cancel or refund of a row of MOVE_RESULT."""
     of = dict(zip(_MOVE_NAMES, row, strict=True))
@@ -183,6 +186,10 @@ def _read_lease(of: Mapping[str, Any]) -> Lease | None:
 
 def _store_map(values: Mapping[str, str]) -> str:
     return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def _read_map(stored: str) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in json.loads(stored).items()}
 
 
 def _store_decline(decline: Decline | None) -> str | None:

@@ -321,7 +321,12 @@ Index(
 
 def is_unsettled_payment() -> ColumnElement[bool]:
     """Returns the condition of the index over payments that the resolver visits."""
-    states = (PaymentState.SUBMITTED, PaymentState.UNKNOWN)
+    states = (
+        PaymentState.SUBMITTED,
+        PaymentState.REQUIRES_ACTION,
+        PaymentState.PENDING,
+        PaymentState.UNKNOWN,
+    )
     return payments.c.state.in_([constant(PAYMENT_STATES.code(s)) for s in states])
 
 

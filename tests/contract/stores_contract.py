@@ -781,8 +781,13 @@ class UnsettledContract:
         assert await self.names(storage, limit=2) == ["pay_c", "pay_b"]
 
     @pytest.mark.parametrize("state", PaymentState)
-    async def test_lists_what_is_submitted_or_unknown(self, storage, state):
-        open_states = {PaymentState.SUBMITTED, PaymentState.UNKNOWN}
+    async def test_lists_what_is_not_decided(self, storage, state):
+        open_states = {
+            PaymentState.SUBMITTED,
+            PaymentState.REQUIRES_ACTION,
+            PaymentState.PENDING,
+            PaymentState.UNKNOWN,
+        }
 
         found = await self.names(storage, due(PAYMENT, 0, state=state))
 

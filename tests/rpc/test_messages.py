@@ -66,6 +66,7 @@ DeleteCardToken = vault_service_pb2.DeleteCardTokenRequest
 GetCardToken = vault_service_pb2.GetCardTokenRequest
 ListSealingKeys = vault_service_pb2.ListSealingKeysRequest
 CreatePayment = payment_service_pb2.CreatePaymentRequest
+ConfirmPayment = payment_service_pb2.ConfirmPaymentRequest
 CapturePayment = payment_service_pb2.CapturePaymentRequest
 CancelPayment = payment_service_pb2.CancelPaymentRequest
 RefundPayment = payment_service_pb2.RefundPaymentRequest
@@ -127,6 +128,7 @@ class Site:
         )
         payments = PaymentServicer(
             create_payment=self.use_case,
+            confirm_payment=self.use_case,
             capture_payment=self.use_case,
             cancel_payment=self.use_case,
             refund_payment=self.use_case,
@@ -142,6 +144,7 @@ class Site:
             GetCardToken: vault.GetCardToken,
             ListSealingKeys: vault.ListSealingKeys,
             CreatePayment: payments.CreatePayment,
+            ConfirmPayment: payments.ConfirmPayment,
             CapturePayment: payments.CapturePayment,
             CancelPayment: payments.CancelPayment,
             RefundPayment: payments.RefundPayment,

@@ -120,6 +120,29 @@ class AsyncPaymentCalls(AsyncCalls):
             self._connection.payments.CreatePayment, request, request_id=request_id
         )
 
+    async def confirm_payment(
+        self, payment: str, *, return_url: str = "", request_id: str = ""
+    ) -> payment_service_pb2.ConfirmPaymentResponse:
+        """Goes on with a payment in REQUIRES_ACTION once the cardholder came back.
+
+        Args:
+            payment: Its name.
+            return_url: Where the cardholder comes back to; asks for a new next_action
+                if the payment still waits.
+            request_id: A UUID4; made here if absent.
+        """
+        request = payment_service_pb2.ConfirmPaymentRequest(
+            merchant=self.merchant,
+            request_id=request_id or new_request_id(),
+            payment=payment,
+            return_url=return_url,
+        )
+        return await self._call(
+            self._connection.payments.ConfirmPayment,
+            request,
+            request_id=request.request_id,
+        )
+
     async def capture_payment(
         self,
         payment: str,

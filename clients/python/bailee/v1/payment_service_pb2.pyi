@@ -849,3 +849,75 @@ class WatchPaymentEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchPaymentEventsResponse: _TypeAlias = WatchPaymentEventsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmPaymentRequest(_message.Message):
+    """ConfirmPaymentRequest names the payment to go on with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    RETURN_URL_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant that is paid."""
+    request_id: _builtins.str
+    """A UUID4."""
+    payment: _builtins.str
+    """Payment.name. A payment that is decided already is returned as it is."""
+    return_url: _builtins.str
+    """Where the processor sends the cardholder back. With it a payment that still waits
+    gets a new next_action; without it the payment is only looked at.
+    """
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        payment: _builtins.str = ...,
+        return_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "payment", b"payment", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmPaymentRequest: _TypeAlias = ConfirmPaymentRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmPaymentResponse(_message.Message):
+    """ConfirmPaymentResponse carries the payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def payment(self) -> _payment_pb2.Payment:
+        """The payment as it is now: still in REQUIRES_ACTION if the cardholder has not acted
+        or the processor could not be asked; confirm again with a new request_id then.
+        """
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the newest log entry of this payment."""
+
+    def __init__(
+        self,
+        *,
+        payment: _payment_pb2.Payment | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmPaymentResponse: _TypeAlias = ConfirmPaymentResponse  # noqa: Y015
