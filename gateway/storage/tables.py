@@ -310,6 +310,7 @@ moves: Final = _table(
     _text("failure_reason"),
     _text("reason"),
     _integer("next_check_at", optional=True),
+    _integer("origin"),
     UniqueConstraint("scope", "name"),
 )
 Index("moves_by_payment", moves.c.payment)

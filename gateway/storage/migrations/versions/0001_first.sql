@@ -318,6 +318,7 @@ CREATE TABLE moves (
     failure_reason TEXT NOT NULL,
     reason TEXT NOT NULL,
     next_check_at INTEGER,
+    origin INTEGER NOT NULL,
     PRIMARY KEY (move),
     UNIQUE (scope, name),
     FOREIGN KEY(scope) REFERENCES scopes (scope),
