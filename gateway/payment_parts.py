@@ -23,6 +23,7 @@ from gateway.payments.processor_steps import ProcessorSteps
 from gateway.payments.read_payment_events import ReadPaymentEvents
 from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
+from gateway.payments.refresh_payment import RefreshPayment
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.rpc.paging import PageTokens
@@ -96,6 +97,13 @@ class PaymentParts:
             cancel_payment=cancel,
             refund_payment=refund,
             read_payments=ReadPayments(storage=shared.storage),
+            refresh_payment=RefreshPayment(
+                storage=shared.storage,
+                accounts=self._accounts,
+                looking=self._looking,
+                outcomes=self._outcomes,
+                clock=shared.clock,
+            ),
             list_payments=ListPayments(storage=shared.storage),
             read_events=ReadPaymentEvents(
                 storage=shared.storage,

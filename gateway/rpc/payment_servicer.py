@@ -15,6 +15,7 @@ from gateway.payments.moves import Mover
 from gateway.payments.payment_lists import Page
 from gateway.payments.read_payment_events import ReadPaymentEvents
 from gateway.payments.read_payments import PaymentView, ReadPayments
+from gateway.payments.refresh_payment import RefreshPayment
 from gateway.rpc import payment_confirmation_messages as confirmations
 from gateway.rpc import payment_event_messages as events
 from gateway.rpc import payment_list_messages as lists
@@ -37,6 +38,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         cancel_payment: Mover,
         refund_payment: Mover,
         read_payments: ReadPayments,
+        refresh_payment: RefreshPayment,
         list_payments: ListPayments,
         read_events: ReadPaymentEvents,
         digests: RequestDigests,
@@ -48,6 +50,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self._cancel_payment = cancel_payment
         self._refund_payment = refund_payment
         self._read_payments = read_payments
+        self._refresh_payment = refresh_payment
         self._list_payments = list_payments
         self._read_events = read_events
         self._digests = digests
@@ -127,7 +130,14 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.GetPaymentResponse:
         """Finds a payment by any name it has."""
-        return messages.show_view(await self._find(request))
+        view = await self._find(request)
+        if not request.refresh:
+            return messages.show_view(view)
+        merchant, name = read_merchant_id(request.merchant), view.payment.name
+        refreshed = await self._refresh_payment.execute(merchant, name)
+        return messages.show_view(
+            await self._read_payments.by_name(merchant, name), refreshed=refreshed
+        )
 
     async def ListPayments(  # noqa: N802 - the name is gRPC's
         self,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, select
 
 from gateway.cards.expiry import Expiry
 from gateway.policy.mandate import Mandate
@@ -22,7 +22,7 @@ from gateway.storage.codes import (
     store_optional_time,
     store_time,
 )
-from gateway.storage.statements import constant, sql
+from gateway.storage.statements import constant, is_listed, sql
 from gateway.storage.tables import cards, credential_references, processor_accounts
 from gateway.vault.ports import CardFilter, StoredCard
 from gateway.words.identifiers import CardTokenName
@@ -57,9 +57,7 @@ CARD_COLUMNS: Final = (
 )
 _THESE_CARDS: Final = (
     cards.c.scope == bindparam("scope"),
-    cards.c.token.in_(
-        select(func.json_each(bindparam("tokens")).table_valued("value"))
-    ),
+    is_listed(cards.c.token, "tokens"),
 )
 SELECT_CARD: Final = sql(select(*CARD_COLUMNS).where(*THIS_CARD))
 SELECT_NUMBER: Final = sql(select(cards.c.card, cards.c.state).where(*THIS_CARD))

@@ -15,7 +15,13 @@ from uuid import UUID
 from gateway.errors import FieldError, IntegrityViolation
 from gateway.keys.ports import EpochState
 from gateway.merchants.ports import Environment
-from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
+from gateway.payments.payment import (
+    MoveKind,
+    MoveOrigin,
+    MoveStatus,
+    PaymentState,
+    Step,
+)
 from gateway.payments.payment_event import EventKind
 from gateway.vault.ports import KeyKind
 from gateway.words.identifiers import RequestId
@@ -145,6 +151,7 @@ MOVE_STATUSES: Final = Codes(
         MoveStatus.UNKNOWN: 5,
     }
 )
+MOVE_ORIGINS: Final = Codes({MoveOrigin.PLATFORM: 1, MoveOrigin.EXTERNAL: 2})
 EVENT_KINDS: Final = Codes(
     {
         EventKind.CREATED: 1,

@@ -7,7 +7,6 @@ Invariants:
     hash is not stored: it is computed from the leaf whenever it is needed.
 """
 
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +14,7 @@ from sqlalchemy import bindparam, func, select
 
 from gateway.audit.tree import EMPTY, Frontier, frontier_of, leaf_hash
 from gateway.errors import IntegrityViolation
+from gateway.storage.database import Connection
 from gateway.storage.log_tables import log_entries, log_heads
 from gateway.storage.statements import sql
 from gateway.words.identifiers import MerchantId
@@ -74,7 +74,7 @@ class EntryRow:
 class LogRows:
     """The committed rows of one log."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._log = {"scope": scope.row, "generation": scope.log_generation}
 

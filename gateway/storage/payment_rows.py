@@ -10,6 +10,7 @@ from gateway.payments.payment import Lease, Move, Payment
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.storage.codes import (
     MOVE_KINDS,
+    MOVE_ORIGINS,
     MOVE_STATUSES,
     PAYMENT_STATES,
     PURPOSES,
@@ -75,6 +76,7 @@ _MOVE_CODED: Final = (
     "lease_instance",
     "lease_until",
     "next_check_at",
+    "origin",
 )
 
 # The columns of a payment's own row, and what a query for payments selects.
@@ -144,6 +146,7 @@ def move_values(move: Move) -> dict[str, object]:
         **{name: getattr(move, name) for name in _MOVE_PLAIN},
         **_lease_values(move.lease),
         "kind": MOVE_KINDS.code(move.kind),
+        "origin": MOVE_ORIGINS.code(move.origin),
         "request_id": store_request_id(move.request_id),
         "status": MOVE_STATUSES.code(move.status),
         "minor_units": move.amount.minor_units,
@@ -161,6 +164,7 @@ def read_move(row: tuple[Any, ...]) -> Move:
     return Move(
         **{name: of[name] for name in _MOVE_PLAIN},
         kind=MOVE_KINDS.word(of["kind"]),
+        origin=MOVE_ORIGINS.word(of["origin"]),
         payment=of["payment_name"],
         request_id=read_request_id(of["request_id"]),
         status=MOVE_STATUSES.word(of["status"]),

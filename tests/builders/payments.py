@@ -15,6 +15,7 @@ from gateway.payments.poll_open_payments import PollOpenPayments
 from gateway.payments.processor_steps import ProcessorSteps
 from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
+from gateway.payments.refresh_payment import RefreshPayment
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.processors.simulator.ledger import Ledger
@@ -146,6 +147,9 @@ class Till:
             asking=asking,
         )
         self.reading = ReadPayments(storage=self.storage)
+        self.refreshing = RefreshPayment(
+            **shared, accounts=accounts, looking=looking, outcomes=outcomes
+        )
 
     def another(self, **arguments):
         """Returns a second process on the same database and bank."""
@@ -180,6 +184,10 @@ class Till:
         }
         command = ConfirmPaymentCommand(**values | changes)
         return await self.confirming.execute(command)
+
+    async def refresh(self, payment):
+        """Asks the processor now; returns whether it answered."""
+        return await self.refreshing.execute(SHOP, payment.name)
 
     def authenticate(self, payment, *, succeeded=True):
         """Does what the cardholder does at the redirect_url."""

@@ -20,7 +20,13 @@ from gateway.merchants.ports import (
     MerchantSettings,
     ProcessorAccount,
 )
-from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
+from gateway.payments.payment import (
+    MoveKind,
+    MoveOrigin,
+    MoveStatus,
+    PaymentState,
+    Step,
+)
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.policy.mandate import Mandate
 from gateway.vault.ports import KeyKind
@@ -715,6 +721,7 @@ class PaymentsContract:
             failure_reason="x",
             reason="requested_by_customer",
             next_check_at=LATER,
+            origin=MoveOrigin.EXTERNAL,
         )
         saved = replace(a_move(), status=MoveStatus.SUCCEEDED, amount=Money(501, "EUR"))
 

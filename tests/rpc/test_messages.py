@@ -133,6 +133,7 @@ class Site:
             cancel_payment=self.use_case,
             refund_payment=self.use_case,
             read_payments=self.use_case,
+            refresh_payment=self.use_case,
             list_payments=self.use_case,
             read_events=self.use_case,
             digests=digests,
@@ -667,6 +668,7 @@ def value_of(field):
         field.TYPE_STRING: NEARLY,
         field.TYPE_BYTES: st.binary(max_size=80),
         field.TYPE_ENUM: st.integers(-1, 110),
+        field.TYPE_BOOL: st.booleans(),
         field.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
         field.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     }

@@ -171,6 +171,7 @@ def drive(client, seen, bank):
     seen.call(client.create_payment, card_token=again, description=PLAIN, **pay)
     seen.call(client.create_payment, card_token=again, merchant_reference=OK, **pay)
     seen.call(client.get_payment, paid.payment.name)
+    seen.call(client.get_payment, paid.payment.name, refresh=True)
     drive_lists(client, seen)
     arm(bank, "payment", "drop_after")
     arm(bank, "payment", "drop_before")

@@ -209,8 +209,17 @@ class AsyncPaymentCalls(AsyncCalls):
         request_id: str = "",
         charge_once_key: str = "",
         processor_object: str = "",
+        refresh: bool = False,
     ) -> payment_service_pb2.GetPaymentResponse:
-        """Finds a payment by any one of its names."""
+        """Finds a payment by any one of its names.
+
+        Args:
+            payment: The gateway's name for it.
+            request_id: The id that ``create_payment`` was called with.
+            charge_once_key: The key that it was created with.
+            processor_object: The processor's id of it.
+            refresh: Ask the processor first, and write down what it says.
+        """
         names = {
             "payment": payment,
             "request_id": request_id,
@@ -220,7 +229,9 @@ class AsyncPaymentCalls(AsyncCalls):
         given = {field: text for field, text in names.items() if text}
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(names)}")
-        request = payment_service_pb2.GetPaymentRequest(merchant=self.merchant)
+        request = payment_service_pb2.GetPaymentRequest(
+            merchant=self.merchant, refresh=refresh
+        )
         for field, text in given.items():
             setattr(request, field, text)
         return await self._call(self._connection.payments.GetPayment, request)

@@ -449,6 +449,7 @@ class GetPaymentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CHARGE_ONCE_KEY_FIELD_NUMBER: _builtins.int
     PROCESSOR_OBJECT_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     merchant: _builtins.str
     """The merchant."""
     payment: _builtins.str
@@ -459,6 +460,10 @@ class GetPaymentRequest(_message.Message):
     """The key it was created with."""
     processor_object: _builtins.str
     """The processor's id of the payment."""
+    refresh: _builtins.bool
+    """Asks the processor first, and writes down what it says, as the gateway does by itself
+    for payments that are not decided.
+    """
     def __init__(
         self,
         *,
@@ -467,10 +472,11 @@ class GetPaymentRequest(_message.Message):
         request_id: _builtins.str = ...,
         charge_once_key: _builtins.str = ...,
         processor_object: _builtins.str = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "charge_once_key", b"charge_once_key", "payment", b"payment", "processor_object", b"processor_object", "request_id", b"request_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "charge_once_key", b"charge_once_key", "merchant", b"merchant", "payment", b"payment", "processor_object", b"processor_object", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "charge_once_key", b"charge_once_key", "merchant", b"merchant", "payment", b"payment", "processor_object", b"processor_object", "refresh", b"refresh", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_by: _TypeAlias = _typing.Literal["payment", "request_id", "charge_once_key", "processor_object"]  # noqa: Y015
     _WhichOneofArgType_by: _TypeAlias = _typing.Literal["by", b"by"]  # noqa: Y015
@@ -487,6 +493,9 @@ class GetPaymentResponse(_message.Message):
     PAYMENT_FIELD_NUMBER: _builtins.int
     CAPTURES_FIELD_NUMBER: _builtins.int
     REFUNDS_FIELD_NUMBER: _builtins.int
+    REFRESHED_FIELD_NUMBER: _builtins.int
+    refreshed: _builtins.bool
+    """refresh was asked for, and the processor answered."""
     @_builtins.property
     def payment(self) -> _payment_pb2.Payment:
         """The payment as it is now."""
@@ -505,10 +514,11 @@ class GetPaymentResponse(_message.Message):
         payment: _payment_pb2.Payment | None = ...,
         captures: _abc.Iterable[_payment_pb2.Capture] | None = ...,
         refunds: _abc.Iterable[_payment_pb2.Refund] | None = ...,
+        refreshed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captures", b"captures", "payment", b"payment", "refunds", b"refunds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captures", b"captures", "payment", b"payment", "refreshed", b"refreshed", "refunds", b"refunds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -124,7 +124,7 @@ CREATE TABLE merchants (
     show_fingerprint INTEGER NOT NULL,
     deactivated_at INTEGER,
     PRIMARY KEY (scope),
-    CONSTRAINT merchant_shows_one CHECK (NOT (show_bin AND show_fingerprint)),
+    CONSTRAINT merchant_shows_one CHECK (show_bin = 0 OR show_fingerprint = 0),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
@@ -318,6 +318,7 @@ CREATE TABLE moves (
     failure_reason TEXT NOT NULL,
     reason TEXT NOT NULL,
     next_check_at INTEGER,
+    origin INTEGER NOT NULL,
     PRIMARY KEY (move),
     UNIQUE (scope, name),
     FOREIGN KEY(scope) REFERENCES scopes (scope),
