@@ -4,7 +4,6 @@ The table has no ``scope`` of its own: it is reached only through the accounts o
 unit's merchant (I9).
 """
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +17,7 @@ from gateway.storage.codes import (
     read_time,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import constant, sql
 from gateway.storage.tables import (
@@ -125,10 +125,10 @@ _UNDER: Final = sql(
 )
 
 
-class SqliteCredentialStore:
+class SqlCredentialStore:
     """See gateway.merchants.ports.CredentialStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 
@@ -194,7 +194,7 @@ class SqliteCredentialStore:
 
 
 def find_credentials_under(
-    connection: sqlite3.Connection, epoch: str, *, after: int, limit: int
+    connection: Connection, epoch: str, *, after: int, limit: int
 ) -> list[CredentialUnder]:
     """See CredentialsUnderEpoch.credentials_under."""
     found = connection.execute(_UNDER, {"epoch": epoch, "after": after})

@@ -14,8 +14,8 @@ from gateway.merchants.ports import ProcessorAccount
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import ReadingLog, StoredLog
 from gateway.storage.log_writer import Notary
-from gateway.storage.merchant_store import SqliteMerchantStore, find_scope
-from gateway.storage.unit import SqliteUnit
+from gateway.storage.merchant_store import SqlMerchantStore, find_scope
+from gateway.storage.unit import SqlUnit
 from gateway.words.identifiers import MerchantId
 
 T = TypeVar("T")
@@ -28,17 +28,17 @@ class Snapshot:
         self, connection: sqlite3.Connection, scope: Scope, *, log: ReadingLog
     ) -> None:
         self._merchant = scope.merchant
-        self._unit = SqliteUnit(connection, scope, log)
+        self._unit = SqlUnit(connection, scope, log)
 
     async def commit(
         self,
         merchant: MerchantId,  # noqa: ARG002 - the port's
-        work: Callable[[SqliteUnit], T],  # noqa: ARG002 - the port's
+        work: Callable[[SqlUnit], T],  # noqa: ARG002 - the port's
     ) -> T:
         """Refuses: a snapshot is not written to."""
         raise InvariantBroken
 
-    async def read(self, merchant: MerchantId, query: Callable[[SqliteUnit], T]) -> T:
+    async def read(self, merchant: MerchantId, query: Callable[[SqlUnit], T]) -> T:
         """See Storage.read."""
         if merchant != self._merchant:
             raise InvariantBroken
@@ -79,7 +79,7 @@ def open_merchant(
                 reader, scope, published=None, vault_id=vault_id, notary=Notary(signer)
             ),
         )
-        accounts = SqliteMerchantStore(reader, scope).accounts()
+        accounts = SqlMerchantStore(reader, scope).accounts()
         yield StoredMerchant(log, accounts, snapshot)
 
 

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, Integer, PrimaryKeyConstraint
+from sqlalchemy import CheckConstraint, Column, PrimaryKeyConstraint
 
-from gateway.storage.columns import blob, integer, number, scope, table
+from gateway.storage.columns import INTEGER, blob, integer, number, scope, table
 
 # Policy versions after the one that ships; never changed, never removed.
 policies: Final = table(
     "policies",
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", INTEGER, primary_key=True, autoincrement=False),
     blob("document"),
     blob("sha256"),
     integer("published_at"),
@@ -36,7 +36,7 @@ policy_notices: Final = table(
 
 policy_clock: Final = table(
     "policy_clock",
-    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("only", INTEGER, primary_key=True, autoincrement=False),
     integer("mark"),
 )
 

@@ -1,6 +1,5 @@
 """Cards that nobody needed for a while, and what sweeps took."""
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -11,6 +10,7 @@ from gateway.cards.expiry import Expiry
 from gateway.errors import InvariantBroken
 from gateway.storage.card_rows import write_expiry
 from gateway.storage.codes import CARD_STATES, store_time
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.policy_tables import retention_sweeps
 from gateway.storage.statements import constant, insert_into, sql
@@ -41,7 +41,7 @@ _SUM: Final = sql(
 
 
 def find_not_needed(
-    connection: sqlite3.Connection, since: datetime, *, after: int, limit: int
+    connection: Connection, since: datetime, *, after: int, limit: int
 ) -> Sequence[CardNumber]:
     """See CardsByNeed.cards_not_needed."""
     # A month that runs now is not over; the one before may be, or will be in hours.
@@ -56,16 +56,16 @@ def find_not_needed(
     ]
 
 
-def count_active(connection: sqlite3.Connection) -> int:
+def count_active(connection: Connection) -> int:
     """See CardsByNeed.count_active_cards."""
     (count,) = connection.execute(_COUNT_ACTIVE).fetchone()
     return int(count)
 
 
-class SqliteSweepStore:
+class SqlSweepStore:
     """See gateway.vault.sweep_cards.SweepStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         if scope.merchant != GATEWAY:
             raise InvariantBroken
         self._connection = connection

@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
-    Integer,
     PrimaryKeyConstraint,
     UniqueConstraint,
     func,
@@ -26,10 +25,11 @@ from sqlalchemy import (
 from gateway.payments.payment import MoveStatus, PaymentState
 from gateway.storage import log_tables, policy_tables
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
-from gateway.storage.columns import METADATA
+from gateway.storage.columns import INTEGER, METADATA
 from gateway.storage.columns import blob as _blob
 from gateway.storage.columns import integer as _integer
 from gateway.storage.columns import number as _number
+from gateway.storage.columns import partial_index as _partial_index
 from gateway.storage.columns import scope as _scope
 from gateway.storage.columns import table as _table
 from gateway.storage.columns import text as _text
@@ -53,7 +53,7 @@ scopes: Final = _table(
 
 merchants: Final = _table(
     "merchants",
-    Column("scope", Integer, ForeignKey("scopes.scope"), primary_key=True),
+    Column("scope", INTEGER, ForeignKey("scopes.scope"), primary_key=True),
     _integer("state"),
     _integer("policy_version"),
     _integer("created_at"),
@@ -63,7 +63,7 @@ merchants: Final = _table(
     _integer("show_fingerprint"),
     _integer("deactivated_at", optional=True),
     # Given the BIN and the last four, a fingerprint confirms a guessed number.
-    CheckConstraint("NOT (show_bin AND show_fingerprint)", name="merchant_shows_one"),
+    CheckConstraint("show_bin = 0 OR show_fingerprint = 0", name="merchant_shows_one"),
 )
 
 processor_accounts: Final = _table(
@@ -170,27 +170,27 @@ def fingerprint_prefix() -> ColumnElement[bytes]:
 
 
 # Answers "how many numbers end in these digits" without touching the cards.
-Index(
+_partial_index(
     "cards_by_last_four",
     cards.c.scope,
     cards.c.last_four,
     fingerprint_prefix(),
-    sqlite_where=cards.c.last_four.is_not(None),
+    where=cards.c.last_four.is_not(None),
 )
 # Lists go by the number of the row. Most cards are active: those need no index.
 Index("cards_by_age", cards.c.scope, cards.c.card)
-Index(
+_partial_index(
     "cards_by_customer",
     cards.c.scope,
     cards.c.customer_reference,
     cards.c.card,
-    sqlite_where=cards.c.customer_reference != constant(""),
+    where=cards.c.customer_reference != constant(""),
 )
-Index(
+_partial_index(
     "cards_erased",
     cards.c.scope,
     cards.c.card,
-    sqlite_where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
+    where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
 )
 
 processor_credentials: Final = _table(
@@ -276,17 +276,17 @@ payments: Final = _table(
     _integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
-Index(
+_partial_index(
     "payments_by_charge_once_key",
     payments.c.scope,
     payments.c.charge_once_key,
-    sqlite_where=payments.c.charge_once_key != constant(""),
+    where=payments.c.charge_once_key != constant(""),
 )
-Index(
+_partial_index(
     "payments_by_processor_object",
     payments.c.scope,
     payments.c.processor_object,
-    sqlite_where=payments.c.processor_object != constant(""),
+    where=payments.c.processor_object != constant(""),
 )
 
 # What lists are found by, each in the order of the list: see payment_list_store.py.
@@ -300,12 +300,12 @@ Index(
     payments.c.currency,
     payments.c.created_at,
 )
-Index(
+_partial_index(
     "payments_by_merchant_reference",
     payments.c.scope,
     payments.c.merchant_reference,
     payments.c.created_at,
-    sqlite_where=payments.c.merchant_reference != constant(""),
+    where=payments.c.merchant_reference != constant(""),
 )
 
 charge_once: Final = _table(
@@ -337,6 +337,7 @@ moves: Final = _table(
     _text("failure_reason"),
     _text("reason"),
     _integer("next_check_at", optional=True),
+    _integer("origin"),
     UniqueConstraint("scope", "name"),
 )
 Index("moves_by_payment", moves.c.payment)
@@ -348,7 +349,12 @@ Index(
 
 def is_unsettled_payment() -> ColumnElement[bool]:
     """Returns the condition of the index over payments that the resolver visits."""
-    states = (PaymentState.SUBMITTED, PaymentState.UNKNOWN)
+    states = (
+        PaymentState.SUBMITTED,
+        PaymentState.REQUIRES_ACTION,
+        PaymentState.PENDING,
+        PaymentState.UNKNOWN,
+    )
     return payments.c.state.in_([constant(PAYMENT_STATES.code(s)) for s in states])
 
 
@@ -359,13 +365,16 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 
 # Small whatever the size of the tables: what is settled is not in them.
-Index("payments_unsettled", payments.c.created_at, sqlite_where=is_unsettled_payment())
-Index(
+_partial_index(
+    "payments_unsettled", payments.c.created_at, where=is_unsettled_payment()
+)
+_partial_index(
     "payments_needing_attention",
     payments.c.created_at,
-    sqlite_where=payments.c.state == PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION),
+    where=payments.c.state
+    == constant(PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION)),
 )
-Index("moves_unsettled", moves.c.created_at, sqlite_where=is_unsettled_move())
+_partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
 
 # ``position`` counts the merchant's events without gaps; a reader's cursor is one.
 payment_events: Final = _table(

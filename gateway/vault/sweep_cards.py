@@ -10,7 +10,7 @@ Invariants:
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
@@ -19,7 +19,7 @@ from gateway.policy.in_force import policy_in_force
 from gateway.policy.policy_time import PolicyTime
 from gateway.unit_of_work import Storage
 from gateway.vault.delete_card_token import BackupHorizon
-from gateway.vault.ports import StoredCard, VaultUnit
+from gateway.vault.ports import VaultUnit
 from gateway.vault.retention import retain_until
 from gateway.words.clock import Clock
 from gateway.words.identifiers import GATEWAY, CardTokenName, MerchantId
@@ -83,18 +83,27 @@ class SweepingStorage(Storage[SweepUnit], Protocol):
         """Returns when erased bytes are in no file of the database."""
 
 
+class DueCard(NamedTuple):
+    """A card that may not be kept any longer, and since when."""
+
+    card: CardNumber
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
     """What a look at every card found, and what was done.
 
     Attributes:
         due: Cards that may not be kept any longer.
+        overdue: How many of them were due more than a day ago.
         erased: How many of them went.
         active: How many cards there were.
         asks: More were due than may go in a day: a person must confirm.
     """
 
-    due: tuple[CardNumber, ...]
+    due: tuple[DueCard, ...]
+    overdue: int
     erased: int
     active: int
     asks: bool
@@ -131,40 +140,44 @@ class SweepCards:
             GATEWAY, lambda unit: unit.sweeps.cards_since(now - _DAY)
         )
         asks = swept + len(due) > max(1, active // _SHARE)
-        return Sweep(due=tuple(due), erased=0, active=active, asks=bool(due) and asks)
+        return Sweep(
+            due=tuple(due),
+            overdue=sum(1 for item in due if item.since <= now - _DAY),
+            erased=0,
+            active=active,
+            asks=bool(due) and asks,
+        )
 
-    async def run(self, *, confirmed: bool = False) -> Sweep:
+    async def run(self, *, confirmed: int | None = None) -> Sweep:
         """Erases what is due, unless it is too much for one day.
 
         Args:
-            confirmed: A person looked: erase however many are due.
+            confirmed: A person looked and saw so many: if as many are due, they go.
 
         Raises:
             StorageUnavailable: Some may be erased already; run again.
         """
         found = await self.look()
-        if not found.due or (found.asks and not confirmed):
+        if not found.due or (found.asks and confirmed != len(found.due)):
             return found
         # Noted first: a crash must not give the rest of the day a fresh allowance.
         at, count = self._policy_time.at(self._clock.now()), len(found.due)
         await self._storage.commit(GATEWAY, lambda unit: unit.sweeps.add(at, count))
         erased = 0
-        for card in found.due:
-            erased += await self._erase(card)
+        for item in found.due:
+            erased += await self._erase(item.card)
         await self._storage.purge()
-        return Sweep(due=found.due, erased=erased, active=found.active, asks=False)
+        return replace(found, erased=erased, asks=False)
 
-    async def _find_due(self, now: datetime) -> list[CardNumber]:
-        due: list[CardNumber] = []
+    async def _find_due(self, now: datetime) -> list[DueCard]:
+        due: list[DueCard] = []
         after = 0
         while page := await self._cards.cards_not_needed(now, after=after, limit=_PAGE):
             after = page[-1].place
             due.extend(await self._due_of(page, now))
         return due
 
-    async def _due_of(
-        self, page: Sequence[CardNumber], now: datetime
-    ) -> list[CardNumber]:
+    async def _due_of(self, page: Sequence[CardNumber], now: datetime) -> list[DueCard]:
         """Returns those of a page whose time is over under their merchant's policy."""
         due = []
         for merchant in dict.fromkeys(card.merchant for card in page):
@@ -172,17 +185,18 @@ class SweepCards:
 
             def read(
                 unit: VaultUnit, tokens: Sequence[CardTokenName] = tuple(theirs)
-            ) -> Mapping[CardTokenName, StoredCard]:
+            ) -> Mapping[CardTokenName, datetime]:
                 permissions = policy_in_force(unit).permissions
                 found = unit.cards.find_many(tokens)
                 return {
-                    token: card
+                    token: retain_until(card, permissions)
                     for token, card in found.items()
-                    if retain_until(card, permissions) <= now
                 }
 
-            ended = await self._storage.read(merchant, read)
-            due += [card for token, card in theirs.items() if token in ended]
+            ends = await self._storage.read(merchant, read)
+            due += [
+                DueCard(theirs[token], end) for token, end in ends.items() if end <= now
+            ]
         return due
 
     async def _erase(self, card: CardNumber) -> bool:

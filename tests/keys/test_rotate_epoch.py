@@ -170,7 +170,8 @@ class TestRotation:
             if key.column.table.name == "wrapping_keys"
         }
 
-        assert referring == {"data_keys"}
+        # The second: tests/merchants/test_accounts.py.
+        assert referring == {"data_keys", "processor_credentials"}
 
 
 class TestSchedule:

@@ -117,7 +117,8 @@ class TestSweep:
         assert (asked.erased, len(asked.due)) == (0, 3)
         assert await state_of(vault, mine[0]) is CardState.ACTIVE
 
-        done = await sweeper(vault).run(confirmed=True)
+        assert (await sweeper(vault).run(confirmed=2)).erased == 0
+        done = await sweeper(vault).run(confirmed=3)
         assert done.erased == 3
         assert await state_of(vault, theirs, OTHER) is CardState.ERASED
 
@@ -153,8 +154,11 @@ class TestSweep:
         live_until(vault, LAST_DAY)
 
         found = await sweeper(vault).look()
+        live_until(vault, LAST_DAY + DAY)
+        later = await sweeper(vault).look()
 
-        assert [item.token for item in found.due] == [card.token]
+        assert (found.overdue, later.overdue) == (0, 1)
+        assert [item.card.token for item in found.due] == [card.token]
         assert await state_of(vault, card) is CardState.ACTIVE
 
     async def test_spares_a_card_that_was_used_meanwhile(self, vault):
@@ -162,7 +166,7 @@ class TestSweep:
         card = await tokenize(vault)
         live_until(vault, LAST_DAY)
         sweeping = sweeper(vault)
-        (due,) = (await sweeping.look()).due
+        ((due, _),) = (await sweeping.look()).due
 
         intent = await vault.intend(a_use(card.token, at=LAST_DAY))
         assert intent.card.token == card.token

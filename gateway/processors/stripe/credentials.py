@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
+
+from stripe import RequestOptions
 
 from gateway.errors import GatewayError, ProcessorUnavailable
 from gateway.merchants.ports import Environment, ProcessorAccount
@@ -29,6 +32,25 @@ class ApiKey:
 
     def __repr__(self) -> str:
         return "ApiKey(****)"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """With which key one call is made, and how long it may take."""
+
+    key: ApiKey
+    deadline_seconds: float
+    idempotency_key: str | None
+
+    def options(self) -> RequestOptions:
+        """Returns the SDK's options of the call."""
+        options: RequestOptions = {
+            "api_key": self.key.reveal(),
+            "max_network_retries": 0,
+        }
+        if self.idempotency_key is not None:
+            options["idempotency_key"] = self.idempotency_key
+        return options
 
 
 async def read_key(credentials: CredentialSource, account: ProcessorAccount) -> ApiKey:

@@ -12,7 +12,7 @@ Invariants:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -44,6 +44,7 @@ from gateway.payments.reconcile import ListedPayment
 from gateway.processors.stripe import outcomes, requests
 from gateway.processors.stripe.credentials import (
     ApiKey,
+    Asked,
     CredentialSource,
     mode_of,
     read_key,
@@ -76,25 +77,6 @@ Send = Callable[[stripe.StripeClient, RequestOptions], Awaitable[T]]
 _IDEMPOTENCY_WINDOW: Final = timedelta(hours=24)
 _CHECK_SECONDS: Final = 20.0
 _LISTING: Final = timedelta(minutes=10)  # a year of a large account
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """With which key one call is made, and how long it may take."""
-
-    key: ApiKey
-    deadline_seconds: float
-    idempotency_key: str | None
-
-    def options(self) -> RequestOptions:
-        """Returns the SDK's options of the call."""
-        options: RequestOptions = {
-            "api_key": self.key.reveal(),
-            "max_network_retries": 0,
-        }
-        if self.idempotency_key is not None:
-            options["idempotency_key"] = self.idempotency_key
-        return options
 
 
 class StripeProcessor:
@@ -222,6 +204,19 @@ class StripeProcessor:
             "charge",
             lambda client, options: client.v1.payment_intents.create_async(
                 params, options
+            ),
+            outcomes.read_charge,
+        )
+
+    async def confirm(
+        self, call: ProcessorCall, processor_object: str, return_url: str
+    ) -> ChargeOutcome:
+        """See Processor.confirm."""
+        return await self._send(
+            call,
+            "confirm",
+            lambda client, options: client.v1.payment_intents.confirm_async(
+                processor_object, requests.confirmation(return_url), options
             ),
             outcomes.read_charge,
         )
