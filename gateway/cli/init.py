@@ -35,7 +35,7 @@ from gateway.policy.versions import SHIPPED
 from gateway.rpc.account_calls import AccountCalls
 from gateway.storage.unit import SqlUnit
 from gateway.words.callers import Caller, Role
-from gateway.words.clock import SystemClock
+from gateway.words.clock import FixedClock
 from gateway.words.identifiers import (
     GATEWAY,
     MerchantId,
@@ -238,7 +238,7 @@ async def _fill_database(
             unit.callers.put(caller)
             unit.log.append(entry(GATEWAY, EntryType.CALLER_CREATED, caller.spiffe_id))
 
-    gateway = open_gateway(settings, open_keys(settings), SystemClock())
+    gateway = open_gateway(settings, open_keys(settings), FixedClock(now))
     try:
         await gateway.storage.commit(merchant_id, make_merchant)
         await gateway.storage.commit(GATEWAY, make_callers)

@@ -17,3 +17,14 @@ class SystemClock:
     def now(self) -> datetime:
         """See Clock.now."""
         return datetime.now(UTC)
+
+
+class FixedClock:
+    """One moment, for work that has a time of its own."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+
+    def now(self) -> datetime:
+        """See Clock.now."""
+        return self._moment

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bailee._async.accounts import AsyncAccountCalls
 from bailee._async.cards import AsyncCardCalls
 from bailee._async.connection import AsyncConnection
 from bailee._async.log import AsyncLogCalls
@@ -14,7 +15,13 @@ from bailee.bundle import Bundle
 from bailee.retries import Retries
 
 
-class AsyncClient(AsyncCardCalls, AsyncPaymentCalls, AsyncMerchantCalls, AsyncLogCalls):
+class AsyncClient(
+    AsyncCardCalls,
+    AsyncPaymentCalls,
+    AsyncMerchantCalls,
+    AsyncAccountCalls,
+    AsyncLogCalls,
+):
     """Calls one gateway. Safe to share between tasks and threads.
 
     Every method that changes something takes ``request_id`` (a UUID4); without one the

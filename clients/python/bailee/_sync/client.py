@@ -4,6 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bailee._sync.accounts import AccountCalls
 from bailee._sync.cards import CardCalls
 from bailee._sync.connection import Connection
 from bailee._sync.log import LogCalls
@@ -14,7 +15,13 @@ from bailee.bundle import Bundle
 from bailee.retries import Retries
 
 
-class Client(CardCalls, PaymentCalls, MerchantCalls, LogCalls):
+class Client(
+    CardCalls,
+    PaymentCalls,
+    MerchantCalls,
+    AccountCalls,
+    LogCalls,
+):
     """Calls one gateway. Safe to share between tasks and threads.
 
     Every method that changes something takes ``request_id`` (a UUID4); without one the
