@@ -13,6 +13,7 @@ from rich.console import Console
 from gateway.cli.demo import Demo, serving
 from gateway.cli.init import InitOptions, InitRefused, create_gateway, free_port
 from gateway.words.clock import SystemClock
+from tests.processors.stripe.stand_in import KEY, stand_in_aside
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).parents[2]
@@ -93,10 +94,12 @@ class TestPages:
 
             assert done.returncode == 0, done.stderr
 
-    def test_commands_make_a_gateway_for_stripe(self, tmp_path):
-        (tmp_path / "stripe.key").write_text("rk_test_of_nobody\n")
+    def test_commands_make_a_gateway_for_stripe(self, tmp_path, monkeypatch):
+        (tmp_path / "stripe.key").write_text(f"{KEY}\n")
         init, serve = commands("your own gateway")
-        assert shell(init, tmp_path).returncode == 0
+        with stand_in_aside() as stripe:
+            monkeypatch.setenv("BAILEE_STRIPE_URL", stripe.address)
+            assert shell(init, tmp_path).returncode == 0
         port = free_port()
         settings = tmp_path / "my-gateway/bailee.toml"
         settings.write_text(

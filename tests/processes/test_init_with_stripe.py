@@ -4,11 +4,9 @@ The Stripe is our stand-in, which judges every request by Stripe's own types; th
 gateway is two processes of the command. Nobody types the account's id or its mode.
 """
 
-import asyncio
 import os
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
 
@@ -18,35 +16,12 @@ from bailee.errors import GatewayUnreachable
 from bailee.v1 import payment_pb2
 
 from gateway.cli.init import free_port
-from tests.processors.stripe.stand_in import ACCOUNT, KEY, key_of, stripe_stand_in
+from tests.processors.stripe.stand_in import ACCOUNT, KEY, key_of, stand_in_aside
 from tests.security.leak_search import search_files
 
 pytestmark = pytest.mark.process
 BAILEE = (sys.executable, "-m", "gateway.cli.main")
 NUMBER = "4242424242424242"
-
-
-@contextmanager
-def stand_in_aside():
-    """Serves the stand-in from a thread with a loop of its own."""
-    ready, stop, made = threading.Event(), asyncio.Event(), []
-    loop = asyncio.new_event_loop()
-
-    async def serve():
-        async with stripe_stand_in() as stand_in:
-            made.append(stand_in)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield made[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ It answers as Stripe does where it hurts:
 import asyncio
 import json
 import re
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -319,3 +320,26 @@ async def stripe_stand_in():
         yield stand_in
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def stand_in_aside():
+    """Serves the stand-in from a thread with a loop of its own."""
+    ready, stop, made = threading.Event(), asyncio.Event(), []
+    loop = asyncio.new_event_loop()
+
+    async def serve():
+        async with stripe_stand_in() as stand_in:
+            made.append(stand_in)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield made[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
