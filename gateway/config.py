@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     processor_deadline_seconds: float = Field(20.0, gt=0, le=80)
     settle_interval_seconds: float = Field(5.0, gt=0, le=3600)
     epoch_rotation_days: int = Field(30, ge=0, le=366)
-    key_upkeep_seconds: float = Field(60.0, gt=0, le=3600)
+    key_upkeep_seconds: float = Field(5.0, gt=0, le=3600)
     stop_grace_seconds: float = Field(25.0, ge=0, le=600)
     callers_refresh_seconds: float = Field(2.0, gt=0, le=60)
 

@@ -6,6 +6,7 @@ from gateway.cli.commands.audit import audit
 from gateway.cli.commands.demo import demo
 from gateway.cli.commands.doctor import doctor
 from gateway.cli.commands.init import init
+from gateway.cli.commands.keys import keys
 from gateway.cli.commands.serve import serve
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     """  # noqa: D301 - the backspace is click's mark for "do not re-wrap"
 
 
-for command in (init, serve, doctor, demo, audit):
+for command in (init, serve, doctor, demo, audit, keys):
     main.add_command(command)
 
 
