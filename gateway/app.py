@@ -23,6 +23,8 @@ from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
+from gateway.metrics import Metrics
+from gateway.parts import Parts
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.boundaries import ignore
@@ -40,12 +42,13 @@ from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.policy.versions import NEWEST
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
+from gateway.rpc.guard import Guard
+from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
-    DrainableHealth,
     Service,
     audit_service,
     build_server,
@@ -88,6 +91,9 @@ class Gateway:
         self.storage = storage
         self.processors = processors
         self.clock = clock
+        self.metrics = Metrics()
+        self.parts = Parts()
+        self.guards: list[Guard] = []
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
@@ -108,34 +114,23 @@ class Gateway:
             provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
         self._outcomes = RecordOutcome(storage=storage)
-        self._steps = ProcessorSteps(
-            storage=storage,
-            access=self._access,
-            outcomes=self._outcomes,
-            asking=self._asking,
-            clock=clock,
-            reached=reached,
-        )
+        self._steps = self._processor_steps()
         self._moves = [
             self._mover(rules(self._asking))
             for rules in (capture_rules, cancel_rules, refund_rules)
         ]
         self._create = self._create_payment()
         self.resolver = self._resolver()
-        self.services: list[Service] = [
-            vault_service(self._vault()),
-            payment_service(self._payments()),
-            merchant_service(self._merchants()),
-            audit_service(
-                AuditServicer(read_log=ReadLog(storage=storage, clock=clock))
-            ),
-        ]
-        self.health = DrainableHealth(service.name for service in self.services)
+        self.services = self._services()
+        names = [service.name for service in self.services]
+        self.health = DrainableHealth(names, self.parts)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
+        guard = Guard(authenticator, metrics=self.metrics)
+        self.guards.append(guard)
         return build_server(
-            authenticator=authenticator,
+            guard=guard,
             services=self.services,
             health_servicer=self.health,
         )
@@ -148,6 +143,26 @@ class Gateway:
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
+
+    def _services(self) -> list[Service]:
+        return [
+            vault_service(self._vault()),
+            payment_service(self._payments()),
+            merchant_service(self._merchants()),
+            audit_service(
+                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+            ),
+        ]
+
+    def _processor_steps(self) -> ProcessorSteps:
+        return ProcessorSteps(
+            storage=self.storage,
+            access=self._access,
+            outcomes=self._outcomes,
+            asking=self._asking,
+            clock=self.clock,
+            reached=self._reached,
+        )
 
     def _rotation(self) -> RotateEpoch:
         days = self.settings.epoch_rotation_days

@@ -4,25 +4,28 @@ Invariants:
   * Authentication looks at ``peer_spiffe_id`` and at nothing else: gRPC sets it only
     when a verified certificate holds exactly one URI and that URI is a SPIFFE id.
   * Connections below TLS 1.3 are refused; gRPC's Python server cannot switch them off.
-  * A caller that was removed is refused one refresh later.
+  * A caller that was removed is refused one refresh later, and a certificate that
+    expired at once: TLS looks at it in the handshake alone, and connections live on.
 """
 
-import asyncio
-import logging
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Final, Protocol
+
+from cryptography import x509
 
 from gateway.errors import CallerUnknown, InvariantBroken
 from gateway.merchants.ports import CallerUnit
 from gateway.unit_of_work import Storage
 from gateway.words.callers import Caller
+from gateway.words.clock import Clock
 from gateway.words.identifiers import GATEWAY
 
-_log: Final = logging.getLogger(__name__)
 _current: Final[ContextVar[Caller | None]] = ContextVar("caller", default=None)
 _TLS_WANTED: Final = (b"TLSv1.3",)
+# More certificates than callers have; beyond it all are read again.
+_CERTIFICATES_MAX: Final = 4096
 
 
 class CallContext(Protocol):
@@ -44,25 +47,13 @@ class Authenticator(Protocol):
 
 
 class CallerDirectory:
-    """Callers by SPIFFE id, read again every few seconds."""
+    """Callers by SPIFFE id; somebody calls ``refresh`` every few seconds."""
 
-    def __init__(self, *, storage: Storage[CallerUnit], refresh_seconds: float) -> None:
+    def __init__(self, *, storage: Storage[CallerUnit], clock: Clock) -> None:
         self._storage = storage
-        self._refresh_seconds = refresh_seconds
+        self._clock = clock
         self._by_id: Mapping[str, Caller] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Reads the callers and keeps reading them."""
-        await self.refresh()
-        self._task = asyncio.create_task(self._keep_reading())
-
-    async def close(self) -> None:
-        """Stops reading."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        self._expiries: dict[bytes, datetime] = {}
 
     async def refresh(self) -> None:
         """Reads the callers once.
@@ -88,16 +79,25 @@ class CallerDirectory:
         caller = self._by_id.get(names[0].decode("utf-8", "replace"))
         if caller is None:
             raise CallerUnknown
+        certificates = tuple(facts.get("x509_pem_cert", ()))
+        if len(certificates) != 1:
+            raise CallerUnknown
+        if self._expiry(certificates[0]) <= self._clock.now():
+            raise CallerUnknown(metadata={"certificate": "has expired"})
         return caller
 
-    async def _keep_reading(self) -> None:
-        while True:
-            await asyncio.sleep(self._refresh_seconds)
+    def _expiry(self, pem: bytes) -> datetime:
+        """Returns when a verified certificate ends; each is parsed once."""
+        expiry = self._expiries.get(pem)
+        if expiry is None:
+            if len(self._expiries) >= _CERTIFICATES_MAX:
+                self._expiries.clear()
             try:
-                await self.refresh()
-            except Exception as error:  # noqa: BLE001 - a dead loop would keep callers
-                fields = {"type": type(error).__qualname__}
-                _log.warning("callers were not refreshed", extra=fields)
+                expiry = x509.load_pem_x509_certificate(pem).not_valid_after_utc
+            except ValueError as error:
+                raise CallerUnknown(metadata={"certificate": "is no X.509"}) from error
+            self._expiries[pem] = expiry
+        return expiry
 
 
 def set_caller(caller: Caller) -> None:

@@ -15,17 +15,15 @@ Invariants:
   * Only this module ends an RPC with an error; servicers raise.
   * An RPC without a row in authorization.py is answered like one that does not exist.
   * A merchant the caller does not act for looks like one that does not exist (I9).
+  * A stream ends when its caller would not be let in any more; see check_streams.
 """
 
-import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
 from inspect import isasyncgenfunction
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Never, TypeAlias
 
 import grpc
@@ -35,41 +33,34 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.errors import (
-    CallCanceled,
     CallerNotPermitted,
     GatewayError,
     InvariantBroken,
     LimitExceeded,
     MerchantNotFound,
-    Reason,
     RequestMalformed,
     RpcNotFound,
 )
+from gateway.metrics import Metrics
 from gateway.rpc.authorization import (
     NAME_NO_MERCHANT,
     OPEN_TO_EVERY_CALLER,
     ROLES,
 )
+from gateway.rpc.call import Call, Context, Stream
 from gateway.rpc.callers import Authenticator, set_caller
-from gateway.rpc.incidents import report_incident
-from gateway.rpc.status import CODES, show_error
-from gateway.words.callers import Caller, Role
-from gateway.words.identifiers import read_merchant_id
-
-_log: Final = logging.getLogger(__name__)
+from gateway.words.callers import Role
+from gateway.words.identifiers import MerchantId, read_merchant_id
 
 if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:  # gRPC's class takes no types when it runs
     Handler = grpc.RpcMethodHandler
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 # The largest request of the API is an envelope of 4 KiB beside bounded texts.
 REQUEST_BYTES_MAX: Final = 64 * 1024
 CALLS_MAX: Final = 1024
 _RETRY_WHEN_FULL: Final = timedelta(seconds=1)
-# What a person must look at; the caller gets a number to ask about.
-_INCIDENTS: Final = frozenset({Reason.INTERNAL, Reason.INTEGRITY_VIOLATION})
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -82,6 +73,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self,
         authenticator: Authenticator,
         *,
+        metrics: Metrics,
         roles: Mapping[str, frozenset[Role]] = ROLES,
         open_rpcs: frozenset[str] = OPEN_TO_EVERY_CALLER,
         calls_max: int = CALLS_MAX,
@@ -91,12 +83,15 @@ class Guard(grpc.aio.ServerInterceptor):
 
         Args:
             authenticator: Tells who calls.
+            metrics: Counts calls.
             roles: Which roles may call which RPC.
             open_rpcs: RPCs that need no role and name no merchant: health.
             calls_max: How many calls run at once, health aside.
             request_bytes_max: How large a request message may be.
         """
         self.authenticator: Final = authenticator
+        self.metrics: Final = metrics
+        self.streams: Final[set[Call]] = set()
         self.calls_max: Final = calls_max
         self.request_bytes_max: Final = request_bytes_max
         self.calls = 0
@@ -128,6 +123,29 @@ class Guard(grpc.aio.ServerInterceptor):
     async def refuse_unknown(self, context: Context) -> None:
         """Ends a call of an RPC that has no handler; strangers stay strangers."""
         await self._unknown.stream_stream(None, context)
+
+    def check_streams(self) -> None:
+        """Ends the streams of callers that would not be let in now.
+
+        A stream is admitted once and may stay open for an hour. Its caller may have
+        been disabled since, or its certificate may have expired. Single calls are left
+        alone: they end by themselves, and may be between two steps of a payment.
+        """
+        for call in tuple(self.streams):
+            if call.stream is None or call.caller is None:
+                continue  # not admitted yet
+            try:
+                self._check_again(call, call.stream.context)
+            except GatewayError as error:
+                call.stream.end(error)
+
+    def _check_again(self, call: Call, context: Context) -> None:
+        caller = self.authenticator.authenticate(context)
+        roles = self._roles.get(f"/{call.rpc}")
+        if roles is not None and roles.isdisjoint(caller.roles):
+            raise CallerNotPermitted
+        if call.merchant and not caller.may_act_for(MerchantId(call.merchant)):
+            raise MerchantNotFound
 
     def _wrap(self, rpc: str, handler: Handler) -> Handler:
         """Returns the handler inside the guard, for whichever of gRPC's four kinds.
@@ -161,58 +179,7 @@ async def _unknown_rpc(_requests: object, _context: Context) -> Never:
     raise RpcNotFound
 
 
-class _Call:
-    """What the log says about one call. Never a message, never an exception's text."""
-
-    __slots__ = ("caller", "code", "merchant", "reason", "rpc", "started")
-
-    def __init__(self, rpc: str) -> None:
-        self.rpc = rpc
-        self.started = perf_counter()
-        self.caller: Caller | None = None
-        self.merchant = ""
-        self.code = grpc.StatusCode.OK
-        self.reason = ""
-
-    def judge(self, error: BaseException, context: Context) -> grpc.Status:
-        """Returns the status to send; raises the error when nothing can be sent."""
-        if isinstance(error, asyncio.CancelledError):
-            if _is_canceled():
-                self.code = grpc.StatusCode.CANCELLED
-                raise error
-            # Something inside was cancelled, not this call. Raised on, it would leave
-            # the caller without any answer (grpc/grpc#29248).
-            error = CallCanceled()
-        elif isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
-            raise error
-        elif context.done() or _is_connection_gone(error):
-            self.code = grpc.StatusCode.CANCELLED
-            raise error
-        shown = error if isinstance(error, GatewayError) else InvariantBroken()
-        incident = ""
-        if shown.reason in _INCIDENTS:
-            incident = secrets.token_hex(8)
-            report_incident(incident, error, self.rpc)
-        self.code = CODES[shown.reason]
-        self.reason = shown.reason.value
-        return show_error(shown, incident)
-
-    def note(self, level: int) -> None:
-        """Writes the line of this call."""
-        if not _log.isEnabledFor(level):
-            return
-        fields = {
-            "rpc": self.rpc,
-            "caller": self.caller.spiffe_id if self.caller else "",
-            "merchant": self.merchant,
-            "code": self.code.name,
-            "reason": self.reason,
-            "duration_ms": round((perf_counter() - self.started) * 1000, 3),
-        }
-        _log.log(level, "call", extra=fields)
-
-
-_streaming_call: Final[ContextVar[_Call]] = ContextVar("streaming_call")
+_streaming_call: Final[ContextVar[Call]] = ContextVar("streaming_call")
 
 
 class GuardedRpc:
@@ -237,6 +204,7 @@ class GuardedRpc:
         self._names_merchant = roles is not None and rpc not in NAME_NO_MERCHANT
         # A load balancer asks for health every few seconds.
         self._level = logging.DEBUG if rpc in OPEN_TO_EVERY_CALLER else logging.INFO
+        self._meter = guard.metrics.call_meter(self._rpc)
         self._parse = handler.request_deserializer if handler else None
         self._serialize = handler.response_serializer if handler else None
         self._response_type = _response_type(rpc) if handler else None
@@ -258,11 +226,11 @@ class GuardedRpc:
 
     async def unary_stream(self, raw: bytes, context: Context) -> None:
         """One request, many answers."""
-        call = self._begin()
+        call = self._begin_stream(context)
         try:
             self._admit(call, context)
             request = self._read(call, raw)
-            return await self._stream(request, context)
+            return await self._stream(call, request, context)
         except BaseException as error:  # noqa: BLE001 - the outermost boundary
             status = call.judge(error, context)
         finally:
@@ -273,8 +241,7 @@ class GuardedRpc:
         self, requests: AsyncIterator[Message], context: Context
     ) -> bytes:
         """Many requests, one answer."""
-        call = self._begin()
-        _streaming_call.set(call)
+        call = self._begin_stream(context)
         try:
             self._admit(call, context)
             response = await self._behaviour(requests, context)
@@ -289,11 +256,10 @@ class GuardedRpc:
         self, requests: AsyncIterator[Message] | None, context: Context
     ) -> None:
         """Many requests, many answers."""
-        call = self._begin()
-        _streaming_call.set(call)
+        call = self._begin_stream(context)
         try:
             self._admit(call, context)
-            return await self._stream(requests, context)
+            return await self._stream(call, requests, context)
         except BaseException as error:  # noqa: BLE001 - the outermost boundary
             status = call.judge(error, context)
         finally:
@@ -310,17 +276,26 @@ class GuardedRpc:
             raise InvariantBroken
         return self._serialize(response)
 
-    def _begin(self) -> _Call:
+    def _begin(self) -> Call:
         if self._roles is not None:
             self._guard.calls += 1
-        return _Call(self._rpc)
+        return Call(self._rpc)
 
-    def _end(self, call: _Call) -> None:
+    def _begin_stream(self, context: Context) -> Call:
+        call = self._begin()
+        call.stream = Stream(context)
+        _streaming_call.set(call)
+        self._guard.streams.add(call)
+        return call
+
+    def _end(self, call: Call) -> None:
         if self._roles is not None:
             self._guard.calls -= 1
-        call.note(self._level)
+        if call.stream is not None:
+            self._guard.streams.discard(call)
+        call.note(self._level, self._meter)
 
-    def _admit(self, call: _Call, context: Context) -> None:
+    def _admit(self, call: Call, context: Context) -> None:
         """Steps 1 to 3."""
         guard = self._guard
         call.caller = caller = guard.authenticator.authenticate(context)
@@ -332,7 +307,7 @@ class GuardedRpc:
         if guard.calls > guard.calls_max:
             raise LimitExceeded(retry_delay=_RETRY_WHEN_FULL)
 
-    def _read(self, call: _Call, raw: bytes) -> Message:
+    def _read(self, call: Call, raw: bytes) -> Message:
         """Steps 4 and 5."""
         if len(raw) > self._guard.request_bytes_max:
             limit = str(self._guard.request_bytes_max)
@@ -349,20 +324,20 @@ class GuardedRpc:
         message: Message = request
         return message
 
-    def _check_merchant(self, call: _Call, request: Any) -> None:  # noqa: ANN401 - every request has a merchant
+    def _check_merchant(self, call: Call, request: Any) -> None:  # noqa: ANN401 - every request has a merchant
         merchant = read_merchant_id(request.merchant)
         if call.caller is None or not call.caller.may_act_for(merchant):
             raise MerchantNotFound
         call.merchant = merchant
 
-    async def _stream(self, request: object, context: Context) -> None:
+    async def _stream(self, call: Call, request: object, context: Context) -> None:
         """Step 6 of handlers that yield their answers, and of those that write them."""
-        if not isasyncgenfunction(self._behaviour):
+        if call.stream is None or not isasyncgenfunction(self._behaviour):
             await self._behaviour(request, context)
             return
         async with aclosing(self._behaviour(request, context)) as responses:
             async for response in responses:
-                await context.write(response)
+                await call.stream.write(response)
 
 
 def _response_type(rpc: str) -> type[Message]:
@@ -371,16 +346,3 @@ def _response_type(rpc: str) -> type[Message]:
     method = descriptor_pool.Default().FindMethodByName(name)
     made: type[Message] = GetMessageClass(method.output_type)
     return made
-
-
-def _is_canceled() -> bool:
-    """Whether this task itself was canceled: the caller left, or the loop ends."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _is_connection_gone(error: BaseException) -> bool:
-    """Whether gRPC says that nothing can be sent any more, or that it already was."""
-    return isinstance(error, grpc.aio.BaseError) and not isinstance(
-        error, grpc.aio.UsageError
-    )

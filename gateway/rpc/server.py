@@ -1,12 +1,11 @@
-"""The gRPC server: limits, health, and how it starts listening and drains.
+"""The gRPC server: limits, services, and how it starts listening and drains.
 
 Limits are small because messages are: a card is some 600 bytes. To drain, first call
 ``DrainableHealth.drain``, so that load balancers look elsewhere and Watch streams end,
 then ``server.stop(grace)``, which lets running calls finish.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -23,19 +22,17 @@ from bailee.v1 import (
     vault_service_pb2_grpc,
 )
 from google.protobuf.descriptor import FileDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
-from gateway.errors import LimitExceeded
 from gateway.rpc.audit_servicer import AuditServicer
-from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
+from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.unbreakable_server import unbreakable_server
 from gateway.rpc.vault_servicer import VaultServicer
 
 _HOUR_MS: Final = 3_600_000
-_WATCHERS_MAX: Final = 100
 
 OPTIONS: Final = (
     # A second server on the port must fail, not take half of the connections.
@@ -46,7 +43,7 @@ OPTIONS: Final = (
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 256),
-    # A connection outlives its client's certificate; a new handshake checks it again.
+    # A new handshake sees today's certificates, ours too.
     ("grpc.max_connection_age_ms", _HOUR_MS),
     ("grpc.max_connection_age_grace_ms", _HOUR_MS // 12),
     # Finds callers that vanished without closing their connection.
@@ -61,56 +58,6 @@ _STREAMS_MAX: Final = 2 * CALLS_MAX
 
 class PortTaken(RuntimeError):
     """Another program listens on the address."""
-
-
-class DrainableHealth(health_pb2_grpc.HealthServicer):
-    """grpc.health.v1, with Watch streams that end when the server drains.
-
-    Otherwise one open Watch holds ``stop(grace)`` for the whole grace.
-    """
-
-    def __init__(self, services: Iterable[str]) -> None:
-        """Makes a servicer that knows these services, and the server as a whole."""
-        self._services = frozenset({"", *services})
-        self._draining = asyncio.Event()
-        self._watchers = 0
-
-    def drain(self) -> None:
-        """Says NOT_SERVING to everybody and ends every Watch."""
-        self._draining.set()
-
-    async def Check(  # noqa: N802 - the name is gRPC's
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
-    ) -> health_pb2.HealthCheckResponse:
-        """Returns the state now; every service of the server shares it."""
-        return self._state(request.service)
-
-    async def Watch(  # noqa: N802 - the name is gRPC's
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
-    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Streams the state until the server drains."""
-        if self._watchers >= _WATCHERS_MAX:
-            raise LimitExceeded
-        self._watchers += 1
-        try:
-            shown = self._state(request.service)
-            yield shown
-            await self._draining.wait()
-            if shown != self._state(request.service):
-                yield self._state(request.service)
-        finally:
-            self._watchers -= 1
-
-    def _state(self, service: str) -> health_pb2.HealthCheckResponse:
-        states = health_pb2.HealthCheckResponse
-        if service not in self._services:
-            return states(status=states.SERVICE_UNKNOWN)
-        serving = states.NOT_SERVING if self._draining.is_set() else states.SERVING
-        return states(status=serving)
 
 
 class Register(Protocol):
@@ -173,12 +120,12 @@ def _service(file: FileDescriptor, register: Register, servicer: object) -> Serv
 
 def build_server(
     *,
-    authenticator: Authenticator,
+    guard: Guard,
     services: Sequence[Service],
     health_servicer: DrainableHealth,
 ) -> grpc.aio.Server:
     """Returns a server with every service behind the guard, not yet listening."""
-    server = guarded_server(Guard(authenticator))
+    server = guarded_server(guard)
     for service in services:
         service.register(service.servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -8,6 +8,8 @@ Invariants:
 """
 
 import logging
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,14 @@ class TlsFilesUnusable(RuntimeError):
     """A certificate or key cannot be used; the text names the file."""
 
 
+@dataclass(frozen=True, slots=True)
+class TlsExpiry:
+    """When the certificates that are on disk end."""
+
+    certificate: datetime
+    client_ca: datetime
+
+
 class TlsFiles:
     """Reads the files again when one of them changed."""
 
@@ -42,13 +52,30 @@ class TlsFiles:
             TlsFilesUnusable: One is missing, is no PEM, or the key is another's.
         """
         self._seen = self._state()
-        certificate, key, client_ca = (
-            _read(path) for path in (self._certificate, self._key, self._client_ca)
-        )
-        _check_pair(self._certificate, certificate, self._key, key)
-        _check_authority(self._client_ca, client_ca)
+        certificate, key, client_ca = self._read_all()
         return grpc.ssl_server_certificate_configuration(
             [(key, certificate)], root_certificates=client_ca
+        )
+
+    def examine(self) -> TlsExpiry:
+        """Returns when the certificates on disk end; changes nothing.
+
+        Raises:
+            TlsFilesUnusable: They could not be used by the next handshake.
+        """
+        self._read_all()
+        return TlsExpiry(_ends(self._certificate), _ends(self._client_ca))
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Returns credentials that demand a client certificate of the authority.
+
+        Raises:
+            TlsFilesUnusable: A file is missing or does not fit.
+        """
+        return grpc.dynamic_ssl_server_credentials(
+            self.read(),
+            self.read_if_changed,  # type: ignore[arg-type] # None means unchanged
+            require_client_authentication=True,
         )
 
     def read_if_changed(self) -> grpc.ServerCertificateConfiguration | None:
@@ -67,6 +94,14 @@ class TlsFiles:
         _log.info("certificate files read again")
         return changed
 
+    def _read_all(self) -> tuple[bytes, bytes, bytes]:
+        certificate, key, client_ca = (
+            _read(path) for path in (self._certificate, self._key, self._client_ca)
+        )
+        _check_pair(self._certificate, certificate, self._key, key)
+        _check_authority(self._client_ca, client_ca)
+        return certificate, key, client_ca
+
     def _state(self) -> object:
         """Returns what changes when a file is written or replaced."""
         return [
@@ -81,11 +116,7 @@ def mutual_tls(certificate: Path, key: Path, client_ca: Path) -> grpc.ServerCred
         TlsFilesUnusable: A file is missing or does not fit.
     """
     files = TlsFiles(certificate=certificate, key=key, client_ca=client_ca)
-    return grpc.dynamic_ssl_server_credentials(
-        files.read(),
-        files.read_if_changed,  # type: ignore[arg-type] # None means unchanged
-        require_client_authentication=True,
-    )
+    return files.credentials()
 
 
 def _times(path: Path) -> tuple[int, int, int] | None:
@@ -126,3 +157,12 @@ def _check_authority(path: Path, pem: bytes) -> None:
         x509.load_pem_x509_certificates(pem)
     except ValueError as error:
         raise TlsFilesUnusable(f"{path} is not a PEM certificate") from error
+
+
+def _ends(path: Path) -> datetime:
+    """Returns when the first certificate of a file ends; the others stand behind it."""
+    try:
+        first, *_ = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise TlsFilesUnusable(f"{path} is not a PEM certificate") from error
+    return first.not_valid_after_utc

@@ -18,7 +18,7 @@ LONG = {
 # Where an exception of any kind may end, and why.
 CATCHES_EVERYTHING = {
     "gateway/rpc/guard.py": "the outermost boundary",
-    "gateway/rpc/callers.py": "a loop that must outlive any fault",
+    "gateway/loops.py": "a loop that must outlive any fault",
     "gateway/storage/batcher.py": "a loop that must outlive any fault",
     "gateway/payments/settle_unknown_payments.py": "a loop that must outlive any fault",
 }

@@ -16,6 +16,7 @@ import grpc.aio
 import uvloop
 from bailee.v1 import card_pb2, vault_service_pb2, vault_service_pb2_grpc
 
+from gateway.metrics import Metrics
 from gateway.rpc.guard import Guard
 from gateway.rpc.server import guarded_server
 from tests.bench.bodies import stored_tokens
@@ -53,7 +54,7 @@ async def serve(kind, folder):
         server = (
             grpc.aio.server()
             if kind == "bare"
-            else guarded_server(Guard(FixedCaller()))
+            else guarded_server(Guard(FixedCaller(), metrics=Metrics()))
         )
         vault_service_pb2_grpc.add_VaultServiceServicer_to_server(Null(), server)
     port = server.add_insecure_port("127.0.0.1:0")

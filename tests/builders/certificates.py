@@ -36,20 +36,20 @@ class Pair:
 class Ca:
     """A certificate authority that issues whatever it is asked for."""
 
-    def __init__(self, name="Test CA"):
+    def __init__(self, name="Test CA", *, ends=DAY):
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
         now = datetime.now(UTC)
         self._certificate = (
-            _builder(self._name, self._name, self._key, now - DAY, now + DAY)
+            _builder(self._name, self._name, self._key, now - DAY, now + ends)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.pem = self._certificate.public_bytes(Encoding.PEM)
 
-    def server(self):
+    def server(self, **options):
         """A certificate for localhost."""
-        return self.issue([x509.DNSName("localhost")], usage=SERVER)
+        return self.issue([x509.DNSName("localhost")], usage=SERVER, **options)
 
     def client(self, *uris, **options):
         """A client's certificate that names these URIs."""

@@ -22,12 +22,16 @@ from grpc_status import rpc_status
 
 from gateway.errors import RequestInProgress, RequestInvalid
 from gateway.logs import JsonFormatter
+from gateway.metrics import Metrics
+from gateway.parts import Parts
 from gateway.rpc.authorization import ROLES
 from gateway.rpc.callers import CallerDirectory, caller_of_call
 from gateway.rpc.guard import Guard
-from gateway.rpc.server import DrainableHealth, guarded_server, listen
+from gateway.rpc.health import DrainableHealth
+from gateway.rpc.server import guarded_server, listen
 from gateway.rpc.tls import mutual_tls
 from gateway.words.callers import Caller, Role
+from gateway.words.clock import SystemClock
 from gateway.words.identifiers import MerchantId
 from tests.builders.certificates import Ca
 
@@ -208,6 +212,7 @@ class Served:
     directory: CallerDirectory
     table: CallerTable
     files: dict[str, Path]
+    parts: Parts
 
     def channel(self, pair=None, ca=None):
         """Opens a channel with this client certificate."""
@@ -220,18 +225,21 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(ca, folder, **options):
-    """Runs a server on a free port; keywords go to the guard."""
+async def serving(ca, folder, clock=None, **options):
+    """Runs a server on a free port; other keywords go to the guard."""
     server_ca = folder / "ca.pem"
     server_ca.write_bytes(ca.pem)
     certificate, key = ca.server().write(folder, "server")
     table = CallerTable()
-    directory = CallerDirectory(storage=table, refresh_seconds=3600)
-    await directory.start()
-    guard = Guard(directory, roles={**ROLES, **_STREAM_ROLES}, **options)
+    directory = CallerDirectory(storage=table, clock=clock or SystemClock())
+    await directory.refresh()
+    roles = {**ROLES, **_STREAM_ROLES}
+    guard = Guard(directory, metrics=Metrics(), roles=roles, **options)
     server = guarded_server(guard)
     vault = Vault()
-    health = DrainableHealth(["bailee.v1.VaultService", "bailee.v1.PaymentService"])
+    parts = Parts()
+    services = ["bailee.v1.VaultService", "bailee.v1.PaymentService"]
+    health = DrainableHealth(services, parts)
     vault_service_pb2_grpc.add_VaultServiceServicer_to_server(vault, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     _add_streams(server)
@@ -249,10 +257,10 @@ async def serving(ca, folder, **options):
             directory,
             table,
             files,
+            parts,
         )
     finally:
         await server.stop(None)
-        await directory.close()
 
 
 @dataclass

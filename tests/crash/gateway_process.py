@@ -6,7 +6,6 @@ It dies the NUMBER-th time it reaches BOUNDARY (kill -9: nothing is flushed or c
 BOUNDARY "none" never dies by itself.
 """
 
-import asyncio
 import os
 import signal
 import sys
@@ -39,7 +38,7 @@ def main():
             super().__init__(**parts, reached=dying_at(name, int(number)))
 
     serve.Gateway = Dying if name != "none" else plain
-    asyncio.run(serve.serve(Settings.read(Path(folder))))
+    serve.run(Settings.read(Path(folder)))
 
 
 if __name__ == "__main__":

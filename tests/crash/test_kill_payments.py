@@ -146,13 +146,13 @@ class Journal:
     def charge(self, client, token="", number=GOOD):
         request_id, key = new_request_id(), f"invoice-{secrets.token_hex(6)}"
         self.asked.append((request_id, key))
-        instrument = {"card_token": token} if token else {"card": a_card(number)}
+        new = {"card": a_card(number), "customer_reference": key}
+        instrument = {"card_token": token} if token else new
         answer = client.create_payment(
             amount=1000,
             currency="USD",
             charge_once_key=key,
             request_id=request_id,
-            customer_reference=key,
             **instrument,
         )
         self.acknowledged[request_id] = answer.payment

@@ -11,6 +11,7 @@ import pytest
 from bailee.v1 import vault_service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.parts import PartState
 from gateway.rpc.server import OPTIONS, PortTaken, listen
 from gateway.rpc.tls import mutual_tls
 from tests.builders.guarded_server import BILLING, READER, Request, refusal_of
@@ -70,6 +71,27 @@ class TestHealth:
         assert [error.code().name for error in refused] == ["RESOURCE_EXHAUSTED"]
         for stream in streams:
             stream.cancel()
+
+    async def test_says_which_part_does_not_work(self, served, channel):
+        served.parts.report("processors", PartState.DEGRADED, "does not answer")
+        served.parts.mend("storage")
+
+        assert (await check(channel, "part/processors")).status == NOT_SERVING
+        assert (await check(channel, "part/storage")).status == SERVING
+        assert (await check(channel, "part/nothing")).status == SERVICE_UNKNOWN
+        assert (await check(channel)).status == SERVING
+
+    async def test_watch_shows_a_part_that_goes_down_and_comes_back(
+        self, served, channel
+    ):
+        stream = watch(channel, "bailee.v1.VaultService")
+        seen = [(await stream.read()).status]
+        for state in (PartState.DOWN, PartState.USABLE):
+            served.parts.report("storage", state, "the disk is full")
+            seen.append((await stream.read()).status)
+
+        assert seen == [SERVING, NOT_SERVING, SERVING]
+        stream.cancel()
 
 
 class TestDrain:

@@ -345,7 +345,7 @@ class TestAccessLog:
         assert answered.pop("duration_ms") > 0
         assert {name: answered[name] for name in answered if name != "time"} == {
             "level": "info",
-            "logger": "gateway.rpc.guard",
+            "logger": "gateway.rpc.call",
             "message": "call",
             "rpc": "bailee.v1.VaultService/GetCardToken",
             "caller": BILLING,

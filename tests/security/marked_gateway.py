@@ -7,7 +7,6 @@ Three digits cannot be searched for, so here a security code may be longer. In m
 the first time it reaches BOUNDARY; "none" never.
 """
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def main():
     plain = serve.Gateway
     dying = dying_at(boundary, 1)
     serve.Gateway = lambda **parts: plain(**parts, reached=dying)
-    asyncio.run(serve.serve(Settings.read(Path(folder))))
+    serve.run(Settings.read(Path(folder)))
 
 
 if __name__ == "__main__":

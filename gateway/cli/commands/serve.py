@@ -1,6 +1,5 @@
 """``bailee serve``."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -15,9 +14,9 @@ from gateway.config import ConfigInvalid, Settings
 def serve(folder: Path) -> None:
     """Serve the gateway in DIR until SIGTERM or SIGINT; logs JSON lines on stderr."""
     from gateway.errors import GatewayError
-    from gateway.serve import serve as run
+    from gateway.serve import run
 
     try:
-        asyncio.run(run(Settings.read(folder)))
+        run(Settings.read(folder))
     except (ConfigInvalid, GatewayError, OSError, RuntimeError) as error:
         refuse(error)

@@ -3,6 +3,7 @@
 Invariants:
   * The same message is sent in every try, so a retry never does the work twice.
   * A receipt is verified before an answer is returned.
+  * With a journal, the request is in it before it leaves.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from bailee.audit.journal import RequestJournal
 from bailee.bundle import Bundle
 from bailee.card import Card
 from bailee.errors import from_rpc_error
@@ -44,7 +46,7 @@ _CHANNEL_OPTIONS: Final = (
 class AsyncConnection:
     """The channel to one gateway and what is remembered about it."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, journal: RequestJournal | None) -> None:
         credentials = grpc.ssl_channel_credentials(
             root_certificates=bundle.ca_certificate,
             private_key=bundle.client_key,
@@ -57,6 +59,7 @@ class AsyncConnection:
         self.payments = payment_service_pb2_grpc.PaymentServiceStub(self.channel)
         self.sealer = Sealer(bundle)
         self.logs = LogMemories(bundle)
+        self.journal = journal
 
 
 class AsyncCalls:
@@ -93,6 +96,9 @@ class AsyncCalls:
     ) -> _Response:
         """Sends the same message until it is answered, then checks the receipt."""
         ends_at = time.monotonic() + self._timeout_seconds
+        journal = self._connection.journal
+        if journal is not None:
+            journal.ask(request)
         attempt = 0
         while True:
             attempt += 1
@@ -104,9 +110,13 @@ class AsyncCalls:
                 error = from_rpc_error(rpc_error, request_id)
                 wait = self._retries.wait_seconds(error, attempt)
                 if wait is None or time.monotonic() + wait >= ends_at:
+                    if journal is not None:
+                        journal.answer(request, None, reason=error.reason or "NONE")
                     raise error from None
                 await asyncio.sleep(wait)
             else:
+                if journal is not None:
+                    journal.answer(request, response)
                 self._connection.logs.accept(self._merchant, response, size_before)
                 return response
 

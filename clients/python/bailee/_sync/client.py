@@ -7,6 +7,7 @@ from typing import Self
 from bailee._sync.cards import CardCalls
 from bailee._sync.connection import Connection
 from bailee._sync.payments import PaymentCalls
+from bailee.audit.journal import RequestJournal
 from bailee.bundle import Bundle
 from bailee.retries import Retries
 
@@ -26,6 +27,7 @@ class Client(CardCalls, PaymentCalls):
         *,
         timeout_seconds: float = 60.0,
         retries: Retries | None = None,
+        journal: RequestJournal | None = None,
     ) -> None:
         """Opens a channel; the first call connects.
 
@@ -33,9 +35,10 @@ class Client(CardCalls, PaymentCalls):
             bundle: Address, certificates and pinned keys.
             timeout_seconds: Deadline of each call, tries included.
             retries: How often a call is tried again.
+            journal: Keeps what was asked and the receipts, for ``bailee-audit watch``.
         """
         super().__init__(
-            Connection(bundle),
+            Connection(bundle, journal=journal),
             merchant=bundle.merchant,
             timeout_seconds=timeout_seconds,
             retries=retries or Retries(),
@@ -48,9 +51,15 @@ class Client(CardCalls, PaymentCalls):
         *,
         timeout_seconds: float = 60.0,
         retries: Retries | None = None,
+        journal: RequestJournal | None = None,
     ) -> Self:
         """Opens a client with a bundle folder made by ``bailee init``."""
-        return cls(Bundle.read(path), timeout_seconds=timeout_seconds, retries=retries)
+        return cls(
+            Bundle.read(path),
+            timeout_seconds=timeout_seconds,
+            retries=retries,
+            journal=journal,
+        )
 
     def with_options(
         self,

@@ -3,6 +3,7 @@
 Invariants:
   * The same message is sent in every try, so a retry never does the work twice.
   * A receipt is verified before an answer is returned.
+  * With a journal, the request is in it before it leaves.
 """
 
 import time
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from bailee.audit.journal import RequestJournal
 from bailee.bundle import Bundle
 from bailee.card import Card
 from bailee.errors import from_rpc_error
@@ -42,7 +44,7 @@ _CHANNEL_OPTIONS: Final = (
 class Connection:
     """The channel to one gateway and what is remembered about it."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, journal: RequestJournal | None) -> None:
         credentials = grpc.ssl_channel_credentials(
             root_certificates=bundle.ca_certificate,
             private_key=bundle.client_key,
@@ -55,6 +57,7 @@ class Connection:
         self.payments = payment_service_pb2_grpc.PaymentServiceStub(self.channel)
         self.sealer = Sealer(bundle)
         self.logs = LogMemories(bundle)
+        self.journal = journal
 
 
 class Calls:
@@ -91,6 +94,9 @@ class Calls:
     ) -> _Response:
         """Sends the same message until it is answered, then checks the receipt."""
         ends_at = time.monotonic() + self._timeout_seconds
+        journal = self._connection.journal
+        if journal is not None:
+            journal.ask(request)
         attempt = 0
         while True:
             attempt += 1
@@ -102,9 +108,13 @@ class Calls:
                 error = from_rpc_error(rpc_error, request_id)
                 wait = self._retries.wait_seconds(error, attempt)
                 if wait is None or time.monotonic() + wait >= ends_at:
+                    if journal is not None:
+                        journal.answer(request, None, reason=error.reason or "NONE")
                     raise error from None
                 time.sleep(wait)
             else:
+                if journal is not None:
+                    journal.answer(request, response)
                 self._connection.logs.accept(self._merchant, response, size_before)
                 return response
 
