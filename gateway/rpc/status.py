@@ -48,6 +48,8 @@ CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
         Reason.STORAGE_UNAVAILABLE: StatusCode.UNAVAILABLE,
         Reason.AUDIT_UNAVAILABLE: StatusCode.UNAVAILABLE,
         Reason.INTEGRITY_VIOLATION: StatusCode.DATA_LOSS,
+        Reason.PAYMENTS_HELD: StatusCode.FAILED_PRECONDITION,
+        Reason.CARDS_HELD: StatusCode.FAILED_PRECONDITION,
         # Not CANCELLED, which says that the caller gave up: the gateway did, and the
         # same request may be sent again.
         Reason.CANCELED: StatusCode.UNAVAILABLE,
