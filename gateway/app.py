@@ -14,14 +14,19 @@ import grpc.aio
 
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
+from gateway.key_providers.authorities import AuthorityFiles, FileAuthorities
 from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.key_upkeep import KeyUpkeep
 from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
+from gateway.merchants.create_caller import CreateCaller
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
+from gateway.merchants.issue_certificate import IssueCertificate
 from gateway.merchants.merchant_changes import MerchantChanges
+from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.read_merchants import ReadMerchants
+from gateway.merchants.switch_caller import SwitchCaller
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.metrics import Metrics
 from gateway.parts import Parts
@@ -45,6 +50,13 @@ from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
 from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
+from gateway.rpc.operator_server import (
+    BillingCallers,
+    OperatorListener,
+    build_operator_server,
+    operator_guard,
+)
+from gateway.rpc.operator_servicer import OperatorServicer
 from gateway.rpc.paging import PageTokens
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
@@ -53,6 +65,7 @@ from gateway.rpc.server import (
     audit_service,
     build_server,
     merchant_service,
+    operator_service,
     payment_service,
     vault_service,
 )
@@ -69,6 +82,10 @@ from gateway.words.clock import Clock
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
+# Which of their RPCs operators may call: rpc/authorization.py.
+_FOR_OPERATORS_TOO: Final = frozenset(
+    {"bailee.v1.MerchantService", "bailee.v1.PaymentService"}
+)
 # No call that began before an epoch's last pause may still need its keys.
 _PAUSE_LEASES: Final = 2
 
@@ -122,18 +139,33 @@ class Gateway:
         self._create = self._create_payment()
         self.resolver = self._resolver()
         self.services = self._services()
+        self.operator_services = self._operator_services()
         names = [service.name for service in self.services]
         self.health = DrainableHealth(names, self.parts)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
-        guard = Guard(authenticator, metrics=self.metrics)
+        guard = Guard(BillingCallers(authenticator), metrics=self.metrics)
         self.guards.append(guard)
         return build_server(
             guard=guard,
             services=self.services,
             health_servicer=self.health,
         )
+
+    def operator_listener(self, authenticator: Authenticator) -> OperatorListener:
+        """Returns the listener for those who run the gateway, not yet listening."""
+        guard = operator_guard(authenticator, self.metrics)
+        self.guards.append(guard)
+        server = build_operator_server(guard=guard, services=self.operator_services)
+        return OperatorListener(server, self.settings)
+
+    def _operator_services(self) -> list[Service]:
+        """Returns what those who run the gateway call."""
+        return [
+            operator_service(self._operators()),
+            *(item for item in self.services if item.name in _FOR_OPERATORS_TOO),
+        ]
 
     async def close(self) -> None:
         """Finishes what is between two steps, then lets everything go."""
@@ -232,6 +264,25 @@ class Gateway:
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
+        )
+
+    def _operators(self) -> OperatorServicer:
+        path = self.settings.path
+        issuer = FileAuthorities(
+            billing=AuthorityFiles(path("billing_ca"), path("billing_ca_key")),
+            operators=AuthorityFiles(path("operator_ca"), path("operator_ca_key")),
+        )
+        return OperatorServicer(
+            create_caller=CreateCaller(storage=self.storage, clock=self.clock),
+            read_callers=ReadCallers(storage=self.storage),
+            switch_caller=SwitchCaller(storage=self.storage, clock=self.clock),
+            issue_certificate=IssueCertificate(
+                storage=self.storage, issuer=issuer, clock=self.clock
+            ),
+            issuer=issuer,
+            provider=self.keys,
+            digests=self._digests,
+            pages=PageTokens(self.keys),
         )
 
     def _create_payment(self) -> CreatePayment:

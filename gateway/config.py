@@ -11,10 +11,12 @@ docs/operations.md describes each setting.
 import os
 import re
 import tomllib
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 FILE_NAME: Final = "bailee.toml"
@@ -60,6 +62,11 @@ class Settings(BaseSettings):
     tls_certificate: Path = Path("tls/server.pem")
     tls_key: Path = Path("tls/server-key.pem")
     billing_ca: Path = Path("ca/billing-ca.pem")
+    billing_ca_key: Path = Path("ca/billing-ca-key.pem")
+    operator_ca: Path = Path("ca/operator-ca.pem")
+    operator_ca_key: Path = Path("ca/operator-ca-key.pem")
+    operator_socket: Path = Path("operator.sock")
+    operator_listen: str = Field("", pattern=r"^$|^[^\s]+:\d{1,5}$")
     credentials: Path = Path("credentials")
     simulator: bool = False
     simulator_url: str = ""
@@ -100,16 +107,38 @@ class Settings(BaseSettings):
             raise ConfigInvalid(f"{file} is not TOML: {error}") from error
         except OSError as error:
             raise ConfigInvalid(f"{file} cannot be read: {error.strerror}") from error
-        for name in cls.model_fields:
-            variable = f"BAILEE_{name.upper()}"
-            if variable in os.environ and name != "folder":
-                values[name] = os.environ[variable]
+        if "folder" in values:
+            raise ConfigInvalid(f"{file}: folder: no such setting")
+        variables = _read_variables(cls.model_fields)
         try:
-            return cls(**values, folder=folder.resolve())
+            return cls(**values | variables, folder=folder.resolve())
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc'])}: "
-                + _SAYS.get(item["type"], item["msg"].removeprefix("Value error, "))
-                for item in error.errors(include_input=False)
+                _describe(item, variables) for item in error.errors(include_input=False)
             )
             raise ConfigInvalid(f"{file}: {problems}") from error
+
+
+def _read_variables(names: Iterable[str]) -> dict[str, Any]:
+    """Returns the settings that variables give."""
+    variables = {name: _variable(name) for name in names if name != "folder"}
+    return {
+        name: os.environ[variable]
+        for name, variable in variables.items()
+        if variable in os.environ
+    }
+
+
+def _variable(name: str) -> str:
+    return f"BAILEE_{name.upper()}"
+
+
+def _describe(problem: ErrorDetails, variables: Container[str]) -> str:
+    """Returns where a wrong value stands and what is wrong with it, but not the value.
+
+    A wrong variable is named as one: nobody finds it in the file.
+    """
+    name = ".".join(str(part) for part in problem["loc"])
+    where = f"the variable {_variable(name)}" if name in variables else name
+    says = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {_SAYS.get(problem['type'], says)}"

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     AMOUNT_NOT_REPRESENTABLE = "AMOUNT_NOT_REPRESENTABLE"
     CALLER_UNKNOWN = "CALLER_UNKNOWN"
     CALLER_NOT_PERMITTED = "CALLER_NOT_PERMITTED"
+    CALLER_NOT_FOUND = "CALLER_NOT_FOUND"
     POLICY_DENIED = "POLICY_DENIED"
     MERCHANT_NOT_FOUND = "MERCHANT_NOT_FOUND"
     CARD_TOKEN_NOT_FOUND = "CARD_TOKEN_NOT_FOUND"  # noqa: S105 - a reason, not a secret
@@ -137,6 +138,13 @@ class CallerNotPermitted(GatewayError):
 
     reason = Reason.CALLER_NOT_PERMITTED
     message = "the caller may not do this"
+
+
+class CallerNotFound(GatewayError):
+    """The gateway has no such caller."""
+
+    reason = Reason.CALLER_NOT_FOUND
+    message = "no such caller; list them with: bailee caller list"
 
 
 class PolicyDenied(GatewayError):

@@ -74,6 +74,7 @@ async def _serve(gateway: Gateway) -> None:
         client_ca=settings.path("billing_ca"),
     )
     server = gateway.server(callers)
+    operators = gateway.operator_listener(callers)
     loops = Loops(
         loops_of(gateway, callers, tls_files),
         parts=gateway.parts,
@@ -81,6 +82,7 @@ async def _serve(gateway: Gateway) -> None:
     )
     listen(server, settings.listen, tls_files.credentials())
     await server.start()
+    await operators.start()
     _log.info("serving", extra={"listen": settings.listen, "build": BUILD})
     loops.start()
     # Not canceled, ever: that would cancel what ``stop`` waits for, too.
@@ -90,6 +92,7 @@ async def _serve(gateway: Gateway) -> None:
     finally:
         _log.info("draining")
         gateway.health.drain()
+        await operators.stop(settings.stop_grace_seconds)
         await server.stop(settings.stop_grace_seconds)
         await asyncio.wait((end,))
         await loops.close()

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from gateway.adapters import open_keys
-from gateway.cli.certificates import expires_at
 from gateway.cli.refusals import explain
 from gateway.config import ConfigInvalid, Settings
 from gateway.errors import GatewayError
+from gateway.key_providers.certificates import expires_at
 from gateway.words.clock import SystemClock
 
 _EXPIRES_SOON: Final = timedelta(days=30)

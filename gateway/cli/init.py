@@ -21,21 +21,29 @@ from bailee import Bundle
 from gateway.adapters import open_keys, open_storage
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
-from gateway.cli.certificates import Authority, Issued
 from gateway.config import FILE_NAME, Settings, check_listen
 from gateway.errors import RequestInvalid
+from gateway.key_providers.certificates import Authority, Issued
 from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.versions import NEWEST
 from gateway.storage.unit import SqliteUnit
 from gateway.words.callers import Caller, Role
-from gateway.words.identifiers import GATEWAY, ProcessorAccountId, read_merchant_id
+from gateway.words.identifiers import (
+    GATEWAY,
+    MerchantId,
+    ProcessorAccountId,
+    read_merchant_id,
+)
 from gateway.words.lifecycles import MerchantState
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # The common name of a certificate has no room for more (RFC 5280, ub-common-name).
 _HOST_LENGTH_MAX: Final = 64
 _BILLING_ROLES: Final = frozenset({Role.TOKENIZE, Role.PAY, Role.REFUND, Role.READ})
+# A first gateway is often run by one person. Later ones can be given less.
+_OPERATOR_ROLES: Final = frozenset({Role.OPERATOR, Role.COMPLIANCE, Role.AUDITOR})
+_INIT: Final = "bailee init"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,7 @@ class InitOptions:
     hosts: Sequence[str] = ("localhost", "127.0.0.1")
     merchant: str = "shop"
     caller: str = "billing"
+    operator: str = "admin"
     stripe_key_file: Path | None = None
     passphrase_file: Path | None = None
 
@@ -107,8 +116,9 @@ def _check(options: InitOptions) -> None:
             raise InitRefused(f"--host {host!r} is not a host name or an IP address")
     if ":" in options.hosts[0]:
         raise InitRefused("the first --host names the vault: no IPv6 address")
-    if not _NAME.fullmatch(options.caller):
-        raise InitRefused("--caller is not made of a-z, 0-9 and inner hyphens")
+    for option, name in (("caller", options.caller), ("operator", options.operator)):
+        if not _NAME.fullmatch(name):
+            raise InitRefused(f"--{option} is not made of a-z, 0-9 and inner hyphens")
     try:
         read_merchant_id(options.merchant)
     except RequestInvalid as error:
@@ -159,60 +169,79 @@ def _build(folder: Path, options: InitOptions, stripe_key: str, now: datetime) -
     _write_pair(folder / "ca" / "billing-ca", billing.pem)
     _write_pair(folder / "ca" / "operator-ca", operators.pem)
     _write_pair(folder / "tls" / "server", billing.issue_server(options.hosts, now))
-    spiffe_id = f"spiffe://{options.hosts[0]}/caller/{options.caller}"
     settings = Settings.read(folder)
     settings.path("database").parent.mkdir(mode=0o700)
-    asyncio.run(_fill_database(settings, options, spiffe_id, now))
+    caller, operator = _callers(options)
+    asyncio.run(_fill_database(settings, options, (caller, operator), now))
     keys = open_keys(settings)
-    issued = billing.issue_caller(spiffe_id, now)
-    port = options.listen.rpartition(":")[2]
-    merchant = read_merchant_id(options.merchant)
-    Bundle(
-        address=f"{options.hosts[0]}:{port}",
-        vault_id=vault_id,
-        merchant=options.merchant,
-        identity_key=keys.identity_public_key,
-        log_key=keys.log_public_key,
-        log_origin=origin_of(vault_id, merchant, 1),
-        ca_certificate=billing.pem.certificate,
-        client_certificate=issued.certificate,
-        client_key=issued.key,
-    ).write(folder / "bundles" / options.caller)
+    for authority, who, home in (
+        (billing, caller, folder / "bundles" / options.caller),
+        (operators, operator, folder / "operators" / options.operator),
+    ):
+        issued = authority.issue_caller(who.spiffe_id, now)
+        scope = GATEWAY if who.is_operator else read_merchant_id(options.merchant)
+        Bundle(
+            address=f"{options.hosts[0]}:{options.listen.rpartition(':')[2]}",
+            vault_id=vault_id,
+            merchant=scope,
+            identity_key=keys.identity_public_key,
+            log_key=keys.log_public_key,
+            log_origin=origin_of(vault_id, scope, 1),
+            ca_certificate=billing.pem.certificate,
+            client_certificate=issued.certificate,
+            client_key=issued.key,
+        ).write(home)
     return vault_id
 
 
+def _callers(options: InitOptions) -> tuple[Caller, Caller]:
+    """Returns the first billing caller and the first operator."""
+    domain = f"spiffe://{options.hosts[0]}"
+    merchant = frozenset({read_merchant_id(options.merchant)})
+    return (
+        Caller(f"{domain}/caller/{options.caller}", _BILLING_ROLES, merchant),
+        Caller(f"{domain}/operator/{options.operator}", _OPERATOR_ROLES, None),
+    )
+
+
 async def _fill_database(
-    settings: Settings, options: InitOptions, spiffe_id: str, now: datetime
+    settings: Settings, options: InitOptions, callers: Sequence[Caller], now: datetime
 ) -> None:
     merchant_id = read_merchant_id(options.merchant)
+    accounts = [_account("simulator", "simulator", Environment.TEST, now)]
+    mode = Environment.TEST
+    if options.stripe_key_file is not None:
+        key = options.stripe_key_file.read_text("utf-8")
+        mode = Environment.LIVE if "_live_" in key else Environment.TEST
+        accounts = [_account("stripe", "stripe", mode, now)]
     merchant = Merchant(
         merchant_id=merchant_id,
         state=MerchantState.ACTIVE,
         policy_version=NEWEST.number,
         created_at=now,
-    )
-    accounts = [_account("simulator", "simulator", Environment.TEST, now)]
-    if options.stripe_key_file is not None:
-        key = options.stripe_key_file.read_text("utf-8")
-        mode = Environment.LIVE if "_live_" in key else Environment.TEST
-        accounts = [_account("stripe", "stripe", mode, now)]
-    caller = Caller(
-        spiffe_id=spiffe_id, roles=_BILLING_ROLES, merchants=frozenset({merchant_id})
-    )
-    started = Entry(
-        type=EntryType.LOG_STARTED, merchant=merchant_id, at=now, caller="bailee init"
+        environment=mode,
     )
 
-    def start(unit: SqliteUnit) -> None:
+    def entry(scope: MerchantId, kind: EntryType, subject: str | None = None) -> Entry:
+        return Entry(type=kind, merchant=scope, at=now, caller=_INIT, subject=subject)
+
+    def make_merchant(unit: SqliteUnit) -> None:
+        unit.merchants.add(merchant)
+        unit.log.append(entry(merchant_id, EntryType.LOG_STARTED))
+        unit.log.append(entry(merchant_id, EntryType.MERCHANT_CREATED))
         for account in accounts:
             unit.merchants.add_account(account)
-        unit.log.append(started)
+
+    def make_callers(unit: SqliteUnit) -> None:
+        unit.log.append(entry(GATEWAY, EntryType.LOG_STARTED))
+        for caller in callers:
+            unit.callers.put(caller)
+            unit.log.append(entry(GATEWAY, EntryType.CALLER_CREATED, caller.spiffe_id))
 
     storage = open_storage(settings, open_keys(settings))
     try:
-        await storage.commit(merchant_id, lambda unit: unit.merchants.add(merchant))
-        await storage.commit(merchant_id, start)
-        await storage.commit(GATEWAY, lambda unit: unit.callers.put(caller))
+        await storage.commit(merchant_id, make_merchant)
+        await storage.commit(GATEWAY, make_callers)
     finally:
         await storage.close()
 

@@ -5,16 +5,12 @@ from typing import Final
 
 from gateway.audit.entry import Entry, EntryType
 from gateway.errors import RequestInvalid
-from gateway.merchants.merchant_changes import (
-    ChangeCommand,
-    ChangedMerchant,
-    MerchantChanges,
-    entry_of,
-)
+from gateway.merchants.changes import ChangeCommand, entry_of
+from gateway.merchants.merchant_changes import ChangedMerchant, MerchantChanges
 from gateway.merchants.ports import (
+    ControlUnit,
     Environment,
     Merchant,
-    MerchantRecordsUnit,
     MerchantSettings,
 )
 from gateway.words.clock import Clock
@@ -69,7 +65,7 @@ class CreateMerchant:
             settings=command.settings,
         )
 
-        def create(unit: MerchantRecordsUnit) -> Entry:
+        def create(unit: ControlUnit) -> Entry:
             unit.merchants.add(merchant)
             unit.log.append(entry_of(EntryType.LOG_STARTED, command, now))
             return entry_of(EntryType.MERCHANT_CREATED, command, now)

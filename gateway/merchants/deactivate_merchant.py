@@ -10,13 +10,9 @@ from typing import Final
 
 from gateway.audit.entry import Entry, EntryType
 from gateway.errors import RequestInvalid, StateConflict
-from gateway.merchants.merchant_changes import (
-    ChangeCommand,
-    ChangedMerchant,
-    MerchantChanges,
-    entry_of,
-)
-from gateway.merchants.ports import MerchantRecordsUnit
+from gateway.merchants.changes import ChangeCommand, entry_of
+from gateway.merchants.merchant_changes import ChangedMerchant, MerchantChanges
+from gateway.merchants.ports import ControlUnit
 from gateway.words.clock import Clock
 from gateway.words.lifecycles import MerchantState
 
@@ -52,7 +48,7 @@ class DeactivateMerchant:
             )
         now = self._clock.now()
 
-        def deactivate(unit: MerchantRecordsUnit) -> Entry:
+        def deactivate(unit: ControlUnit) -> Entry:
             merchant = unit.merchants.get()
             if merchant.state is MerchantState.DEACTIVATED:
                 raise StateConflict(metadata={"state": merchant.state.name})

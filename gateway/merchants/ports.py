@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.audit.ports import AuditUnit
 from gateway.idempotency.ports import RequestUnit
-from gateway.words.callers import Caller
+from gateway.words.callers import Caller, KnownCaller
 from gateway.words.identifiers import MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import MerchantState
 
@@ -100,10 +100,6 @@ class MerchantUnit(Protocol):
         """The unit's own merchant."""
 
 
-class MerchantRecordsUnit(MerchantUnit, AuditUnit, RequestUnit, Protocol):
-    """The slice of the unit of work that changes a merchant, and leaves a trace."""
-
-
 class MerchantDirectory(Protocol):
     """Every merchant of the gateway; used in units of the GATEWAY scope."""
 
@@ -133,8 +129,17 @@ class CallerStore(Protocol):
     def all(self) -> Sequence[Caller]:
         """Returns every enabled caller."""
 
+    def find(self, spiffe_id: str) -> KnownCaller | None:
+        """Returns a caller, enabled or not."""
+
+    def page(self, *, after: str, limit: int) -> Sequence[KnownCaller]:
+        """Returns callers by id, enabled or not, those after the given id."""
+
     def put(self, caller: Caller) -> None:
-        """Adds a caller or replaces its roles."""
+        """Adds a caller or replaces its roles; it is enabled."""
+
+    def enable(self, spiffe_id: str, *, enabled: bool) -> None:
+        """Lets a caller in, or keeps it out."""
 
 
 class CallerUnit(Protocol):
@@ -143,3 +148,39 @@ class CallerUnit(Protocol):
     @property
     def callers(self) -> CallerStore:
         """Every caller."""
+
+
+class ControlUnit(MerchantUnit, CallerUnit, AuditUnit, RequestUnit, Protocol):
+    """The slice of the unit of work that changes merchants and callers, and leaves a
+    trace.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate as PEM; its key is with whoever asked."""
+
+    certificate: bytes
+    expires_at: datetime
+
+
+class CertificateIssuer(Protocol):
+    """Signs certificates of callers and operators, each by their own authority."""
+
+    def issue(
+        self, spiffe_id: str, signing_request: bytes, now: datetime
+    ) -> IssuedCertificate:
+        """Signs a certificate that names the id and nothing else.
+
+        Raises:
+            RequestInvalid: Not a PKCS #10 request, or its signature is wrong.
+            KeyUnavailable: The authority's key is not here.
+        """
+
+    @property
+    def server_authority(self) -> bytes:
+        """The authority that vouches for the gateway's own certificate, as PEM.
+
+        Raises:
+            KeyUnavailable: It is not here.
+        """

@@ -4,14 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.audit.entry import Entry, EntryType
+from gateway.merchants.changes import ChangeCommand, entry_of
 from gateway.merchants.create_merchant import check_settings
-from gateway.merchants.merchant_changes import (
-    ChangeCommand,
-    ChangedMerchant,
-    MerchantChanges,
-    entry_of,
-)
-from gateway.merchants.ports import Merchant, MerchantRecordsUnit, MerchantSettings
+from gateway.merchants.merchant_changes import ChangedMerchant, MerchantChanges
+from gateway.merchants.ports import ControlUnit, Merchant, MerchantSettings
 from gateway.words.clock import Clock
 
 RPC: Final = "UpdateMerchant"
@@ -55,12 +51,12 @@ class UpdateMerchant:
         """
         now = self._clock.now()
 
-        def update(unit: MerchantRecordsUnit) -> Entry:
+        def update(unit: ControlUnit) -> Entry:
             changed = command.apply(unit.merchants.get())
             check_settings(changed.settings)
             unit.merchants.save(changed)
             return entry_of(
-                EntryType.MERCHANT_UPDATED, command, now, _describe(changed)
+                EntryType.MERCHANT_UPDATED, command, now, outcome=_describe(changed)
             )
 
         return await self._changes.commit(RPC, command, update, now)

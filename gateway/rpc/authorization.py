@@ -19,6 +19,8 @@ _VAULT: Final = "/bailee.v1.VaultService/"
 _PAYMENTS: Final = "/bailee.v1.PaymentService/"
 _READS_PAYMENTS: Final = frozenset({Role.READ, Role.PAY, Role.REFUND})
 _MERCHANTS: Final = "/bailee.v1.MerchantService/"
+_OPERATORS: Final = "/bailee.v1.OperatorService/"
+_RUNS_THE_GATEWAY: Final = frozenset({Role.OPERATOR})
 _MAKES_MERCHANTS: Final = frozenset({Role.PLATFORM, Role.OPERATOR})
 _AUDIT: Final = "/bailee.v1.AuditService/"
 _LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
@@ -48,11 +50,18 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_MERCHANTS}ListMerchants": _MAKES_MERCHANTS | {Role.COMPLIANCE},
         f"{_MERCHANTS}UpdateMerchant": _MAKES_MERCHANTS,
         f"{_MERCHANTS}DeactivateMerchant": frozenset({Role.COMPLIANCE}),
+        f"{_OPERATORS}CreateCaller": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}ListCallers": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}DisableCaller": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}EnableCaller": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}IssueCertificate": _RUNS_THE_GATEWAY,
     }
 )
 
 # Requests that name no merchant: the servicer shows only what the caller acts for.
-NAME_NO_MERCHANT: Final = frozenset({f"{_MERCHANTS}ListMerchants"})
+NAME_NO_MERCHANT: Final = frozenset({f"{_MERCHANTS}ListMerchants"}) | {
+    rpc for rpc in ROLES if rpc.startswith(_OPERATORS)
+}
 
 # Health needs a caller's certificate and no role, and names no merchant.
 OPEN_TO_EVERY_CALLER: Final = frozenset(

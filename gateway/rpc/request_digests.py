@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from gateway.idempotency.digest import request_digest
 from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
-from gateway.words.identifiers import read_merchant_id
+from gateway.words.identifiers import GATEWAY, read_merchant_id
 
 # What differs between two tries of one request, and what must never be remembered in
 # any form (I4). Paths of field names; a request that lacks one is none the worse.
@@ -35,7 +35,9 @@ class RequestDigests:
         """
         copy: Any = type(request)()
         copy.CopyFrom(request)
-        key = self._keys.of(read_merchant_id(copy.merchant))
+        # Requests that name no merchant are about the gateway itself.
+        named = "merchant" in copy.DESCRIPTOR.fields_by_name
+        key = self._keys.of(read_merchant_id(copy.merchant) if named else GATEWAY)
         for path in CLEARED:
             _clear(copy, path)
         return request_digest(key, rpc, copy.SerializeToString(deterministic=True))

@@ -16,6 +16,8 @@ from bailee.v1 import (
     audit_service_pb2_grpc,
     merchant_service_pb2,
     merchant_service_pb2_grpc,
+    operator_service_pb2,
+    operator_service_pb2_grpc,
     payment_service_pb2,
     payment_service_pb2_grpc,
     vault_service_pb2,
@@ -28,6 +30,7 @@ from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
 from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
+from gateway.rpc.operator_servicer import OperatorServicer
 from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.unbreakable_server import unbreakable_server
 from gateway.rpc.vault_servicer import VaultServicer
@@ -112,6 +115,15 @@ def audit_service(servicer: AuditServicer) -> Service:
     )
 
 
+def operator_service(servicer: OperatorServicer) -> Service:
+    """Returns bailee.v1.OperatorService."""
+    return _service(
+        operator_service_pb2.DESCRIPTOR,
+        operator_service_pb2_grpc.add_OperatorServiceServicer_to_server,
+        servicer,
+    )
+
+
 def _service(file: FileDescriptor, register: Register, servicer: object) -> Service:
     """Returns the only service of an API file."""
     [described] = file.services_by_name.values()
@@ -143,7 +155,11 @@ def guarded_server(guard: Guard) -> grpc.aio.Server:
 
 
 def listen(
-    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials
+    server: grpc.aio.Server,
+    address: str,
+    credentials: grpc.ServerCredentials,
+    *,
+    setting: str = "listen",
 ) -> int:
     """Binds the address and returns the port.
 
@@ -155,5 +171,5 @@ def listen(
     except RuntimeError as error:
         raise PortTaken(
             f"cannot listen on {address}: another program does, or it is not an "
-            "address of this machine; change `listen` in bailee.toml"
+            f"address of this machine; change `{setting}` in bailee.toml"
         ) from error

@@ -31,6 +31,7 @@ CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
         Reason.AMOUNT_NOT_REPRESENTABLE: StatusCode.INVALID_ARGUMENT,
         Reason.CALLER_UNKNOWN: StatusCode.UNAUTHENTICATED,
         Reason.CALLER_NOT_PERMITTED: StatusCode.PERMISSION_DENIED,
+        Reason.CALLER_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.POLICY_DENIED: StatusCode.PERMISSION_DENIED,
         Reason.MERCHANT_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.CARD_TOKEN_NOT_FOUND: StatusCode.NOT_FOUND,

@@ -58,6 +58,7 @@ EXPLAINED = {
 # Every text and byte field that any answer has. A new one needs a line here, and a
 # thought about what a careless or hostile program could put into it.
 CARRIERS = """
+    Caller.merchants Caller.name
     Capture.failure_reason Capture.name Capture.payment
     CardToken.brand CardToken.customer_reference CardToken.last_four CardToken.name
     CardToken.processor_accounts
@@ -67,6 +68,10 @@ CARRIERS = """
     ItemError.field ItemError.message ItemError.reason
     ListCardTokensResponse.next_page_token
     ListPaymentsResponse.next_page_token ListRefundsResponse.next_page_token
+    IssueCertificateResponse.certificate IssueCertificateResponse.identity_key
+    IssueCertificateResponse.log_key IssueCertificateResponse.server_authority
+    IssueCertificateResponse.vault_id
+    ListCallersResponse.next_page_token
     ListMerchantsResponse.next_page_token
     GetCheckpointResponse.checkpoint GetConsistencyProofResponse.checkpoint
     GetConsistencyProofResponse.hashes

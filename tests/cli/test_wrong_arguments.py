@@ -121,6 +121,7 @@ class TestSettings:
         ("line", "says"),
         [
             ("lisen = 'x'", "lisen: no such setting"),
+            ("folder = 'x'", "folder: no such setting"),
             ("listen = '7443'", "listen: is not host:port, such as 127.0.0.1:7443"),
             ("listen = 'x:65536'", "listen: is not host:port"),
             ("simulator =", "is not TOML"),
@@ -131,6 +132,13 @@ class TestSettings:
 
         for command in ("serve", "doctor"):
             assert says in bailee(command, tmp_path).output
+
+    def test_names_the_wrong_variable(self, tmp_path, monkeypatch):
+        """Whoever looks for it in the file would not find it."""
+        (tmp_path / "bailee.toml").write_text("simulator = true")
+        monkeypatch.setenv("BAILEE_LISTEN", "7443")
+
+        assert "variable BAILEE_LISTEN: is not" in bailee("serve", tmp_path).output
 
     def test_says_when_the_file_is_a_folder(self, tmp_path):
         (tmp_path / "bailee.toml").mkdir()

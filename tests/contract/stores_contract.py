@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.errors import (
+    CallerNotFound,
     CardTokenNotFound,
     InvariantBroken,
     MerchantNotFound,
@@ -23,7 +24,7 @@ from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.policy.mandate import Mandate
 from gateway.vault.ports import KeyKind
-from gateway.words.callers import Caller, Role
+from gateway.words.callers import Caller, KnownCaller, Role
 from gateway.words.identifiers import GATEWAY, MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import CardState, MerchantState
 from gateway.words.money import Money
@@ -229,6 +230,68 @@ class MerchantsContract:
 
         assert await put(some, every, none) == [some, every, none]
         assert await put(changed) == [changed, every, none]
+
+    async def test_tells_enabled_callers_from_others(self, storage):
+        one = Caller("spiffe://v/caller/a", frozenset({Role.PAY}), frozenset({SHOP}))
+        two = Caller("spiffe://v/caller/b", frozenset({Role.READ}), None)
+
+        def work(unit):
+            unit.callers.put(two)
+            unit.callers.put(one)
+            unit.callers.enable(one.spiffe_id, enabled=False)
+            return unit.callers.all(), unit.callers.find(one.spiffe_id)
+
+        enabled, found = await storage.commit(GATEWAY, work)
+        assert list(enabled) == [two]
+        assert found == KnownCaller(one, is_enabled=False)
+
+        def again(unit):
+            unit.callers.enable(one.spiffe_id, enabled=True)
+            return unit.callers.all()
+
+        assert list(await storage.commit(GATEWAY, again)) == [one, two]
+
+    async def test_pages_through_callers_whether_enabled_or_not(self, storage):
+        made = [Caller(f"spiffe://v/caller/{x}", frozenset(), None) for x in "cab"]
+
+        def work(unit):
+            for caller in made:
+                unit.callers.put(caller)
+            unit.callers.enable(made[1].spiffe_id, enabled=False)
+
+        await storage.commit(GATEWAY, work)
+
+        def page(unit, after, limit):
+            found = unit.callers.page(after=after, limit=limit)
+            return [(known.caller.spiffe_id[-1], known.is_enabled) for known in found]
+
+        async def read(after, limit):
+            return await storage.read(GATEWAY, lambda unit: page(unit, after, limit))
+
+        assert await read("", 2) == [("a", False), ("b", True)]
+        assert await read("spiffe://v/caller/b", 2) == [("c", True)]
+
+    async def test_finds_no_caller_that_was_not_added(self, storage):
+        with pytest.raises(CallerNotFound):
+            await storage.commit(
+                GATEWAY, lambda unit: unit.callers.enable("nobody", enabled=True)
+            )
+        found = await storage.read(GATEWAY, lambda unit: unit.callers.find("nobody"))
+        assert found is None
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda callers: callers.all(),
+            lambda callers: callers.find("x"),
+            lambda callers: callers.page(after="", limit=1),
+            lambda callers: callers.enable("x", enabled=True),
+        ],
+    )
+    async def test_shows_callers_to_nobody_but_the_gateway(self, storage, ask):
+        """covers: I9."""
+        with pytest.raises(InvariantBroken):
+            await storage.commit(SHOP, lambda unit: ask(unit.callers))
 
 
 class CardsContract:

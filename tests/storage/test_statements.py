@@ -45,6 +45,9 @@ STATEMENTS = statements()
 # Everything else names the scope in the statement itself.
 WITHOUT_SCOPE = {
     "caller_store._SELECT_CALLERS": "the store refuses units of merchants",
+    "caller_store._SELECT_CALLER": "the store refuses units of merchants",
+    "caller_store._SELECT_PAGE": "the store refuses units of merchants",
+    "caller_store._ENABLE": "the store refuses units of merchants",
     "caller_store._PUT_CALLER": "the store refuses units of merchants",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",

@@ -91,6 +91,7 @@ AmountNotRepresentable = _reason(
 )
 CallerUnknown = _reason("CALLER_UNKNOWN", "The certificate names no caller.")
 CallerNotPermitted = _reason("CALLER_NOT_PERMITTED", "The caller lacks the role.")
+CallerNotFound = _reason("CALLER_NOT_FOUND", "The gateway has no such caller.")
 PolicyDenied = _reason("POLICY_DENIED", "Policy or mandate does not allow the use.")
 MerchantNotFound = _reason("MERCHANT_NOT_FOUND", "No such merchant.")
 CardTokenNotFound = _reason("CARD_TOKEN_NOT_FOUND", "No such card token.")

@@ -41,6 +41,13 @@ from gateway.config import FILE_NAME, ConfigInvalid
     help="The program that will call; gets a client bundle.",
 )
 @click.option(
+    "--operator",
+    default="admin",
+    show_default=True,
+    metavar="NAME",
+    help="The person who runs the gateway; gets a certificate in DIR/operators.",
+)
+@click.option(
     "--stripe-key-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Use Stripe with the secret or restricted key in this file. Without it the "
@@ -58,6 +65,7 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
     hosts: tuple[str, ...],
     merchant: str,
     caller: str,
+    operator: str,
     stripe_key_file: Path | None,
     passphrase_file: Path | None,
 ) -> None:
@@ -74,6 +82,7 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
         hosts=hosts or ("localhost", "127.0.0.1"),
         merchant=merchant,
         caller=caller,
+        operator=operator,
         stripe_key_file=stripe_key_file,
         passphrase_file=passphrase_file,
     )

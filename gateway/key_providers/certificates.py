@@ -1,4 +1,4 @@
-"""The two certificate authorities that ``bailee init`` makes, and what they issue.
+"""The two certificate authorities of a gateway, and what they issue.
 
 One authority issues the server's certificate and those of billing callers; another
 issues operators' certificates, so that no billing caller can ever become an operator.
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -53,12 +54,25 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (
-            _builder(subject, subject, key, now, AUTHORITY_LIFETIME)
+            _builder(subject, subject, key.public_key(), now, AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .sign(key, hashes.SHA256())
         )
         return cls(certificate, key)
+
+    @classmethod
+    def load(cls, certificate: bytes, key: bytes) -> Self:
+        """Returns an authority from PEM.
+
+        Raises:
+            ValueError: Not PEM.
+            TypeError: Not a key of this kind.
+        """
+        private = load_pem_private_key(key, None)
+        if not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise TypeError("the authority's key is not an elliptic-curve key")
+        return cls(x509.load_pem_x509_certificate(certificate), private)
 
     @property
     def pem(self) -> Issued:
@@ -67,23 +81,57 @@ class Authority:
 
     def issue_server(self, hosts: Sequence[str], now: datetime) -> Issued:
         """Issues the server's certificate for DNS names and IP addresses."""
+        key = ec.generate_private_key(ec.SECP256R1())
         names = [_host_name(host) for host in hosts]
-        return self._issue(hosts[0], names, ExtendedKeyUsageOID.SERVER_AUTH, now)
+        usage = ExtendedKeyUsageOID.SERVER_AUTH
+        certificate = self._sign(hosts[0], names, usage, key.public_key(), now)
+        return Issued(certificate, _key_pem(key))
 
     def issue_caller(self, spiffe_id: str, now: datetime) -> Issued:
-        """Issues a caller's certificate that names its SPIFFE id."""
+        """Issues a caller's certificate and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return Issued(
+            self._sign_caller(spiffe_id, key.public_key(), now), _key_pem(key)
+        )
+
+    def sign_caller(
+        self, spiffe_id: str, signing_request: bytes, now: datetime
+    ) -> bytes:
+        """Issues a caller's certificate for the key of a PKCS #10 request, as PEM.
+
+        What the request asks for beside its key is ignored.
+
+        Raises:
+            ValueError: Not a request, or its signature is wrong.
+            TypeError: Its key is not one of the curve P-256.
+        """
+        request = x509.load_pem_x509_csr(signing_request)
+        key = request.public_key()
+        if not request.is_signature_valid:
+            raise ValueError("the signature of the request is wrong")
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(
+            key.curve, ec.SECP256R1
+        ):
+            raise TypeError("the key of the request is not one of the curve P-256")
+        return self._sign_caller(spiffe_id, key, now)
+
+    def _sign_caller(
+        self, spiffe_id: str, key: ec.EllipticCurvePublicKey, now: datetime
+    ) -> bytes:
+        """Signs a certificate that names the SPIFFE id and nothing else."""
         names = [x509.UniformResourceIdentifier(spiffe_id)]
         common = spiffe_id.rsplit("/", 1)[-1]
-        return self._issue(common, names, ExtendedKeyUsageOID.CLIENT_AUTH, now)
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH
+        return self._sign(common, names, usage, key, now)
 
-    def _issue(
+    def _sign(
         self,
         common: str,
         names: Sequence[x509.GeneralName],
         usage: x509.ObjectIdentifier,
+        key: ec.EllipticCurvePublicKey,
         now: datetime,
-    ) -> Issued:
-        key = ec.generate_private_key(ec.SECP256R1())
+    ) -> bytes:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
         issuer = self._certificate.subject
         certificate = (
@@ -94,7 +142,34 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return Issued(certificate.public_bytes(Encoding.PEM), _key_pem(key))
+        return certificate.public_bytes(Encoding.PEM)
+
+
+def new_signing_request(name: str) -> Issued:
+    """Returns a PKCS #10 request (as ``certificate``) for a new key, and the key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject)
+        .sign(key, hashes.SHA256())
+    )
+    return Issued(request.public_bytes(Encoding.PEM), _key_pem(key))
+
+
+def spiffe_id_of(certificate: bytes) -> str:
+    """Returns the SPIFFE id that a PEM certificate names.
+
+    Raises:
+        ValueError: It names none, or several.
+    """
+    found = x509.load_pem_x509_certificate(certificate)
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        raise ValueError("the certificate names nobody") from None
+    [name] = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    return name
 
 
 def expires_at(certificate: bytes) -> datetime:
@@ -105,7 +180,7 @@ def expires_at(certificate: bytes) -> datetime:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey,
     now: datetime,
     lifetime: timedelta,
 ) -> x509.CertificateBuilder:
@@ -113,7 +188,7 @@ def _builder(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + lifetime)
