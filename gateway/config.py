@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     operator_ca_key: Path = Path("ca/operator-ca-key.pem")
     operator_socket: Path = Path("operator.sock")
     operator_listen: str = Field("", pattern=r"^$|^[^\s]+:\d{1,5}$")
+    anchor: Path = Path("anchor")
+    anchor_seconds: float = Field(1.0, gt=0, le=60)
     credentials: Path = Path("credentials")
     simulator: bool = False
     simulator_url: str = ""

@@ -257,8 +257,9 @@ class AnchorUnusable(GatewayError):
 
     reason = Reason.STORAGE_UNAVAILABLE
     message = (
-        "the anchor cannot be used, so nothing tells whether the database is the newest; "
-        "put it back, or accept the database as it is with: bailee restore DIR --accept"
+        "the anchor cannot be used, so nothing tells whether the database is the "
+        "newest; put the anchor back, or accept the database as it is with: "
+        "bailee restore DIR --accept"
     )
 
 
@@ -267,8 +268,8 @@ class DatabaseRolledBack(GatewayError):
 
     reason = Reason.STORAGE_UNAVAILABLE
     message = (
-        "the database is older than its anchor: entries of the log are missing; put the "
-        "newest database back, or accept the loss with: bailee restore DIR --accept"
+        "the database is older than its anchor: entries of the log are missing; put "
+        "the newest database back, or accept the loss with: bailee restore DIR --accept"
     )
 
 
@@ -277,8 +278,8 @@ class PaymentsHeld(GatewayError):
 
     reason = Reason.PAYMENTS_HELD
     message = (
-        "the database was restored from a backup; no money moves until the operator has "
-        "reconciled its payments with the processor; nothing was done"
+        "the database was restored from a backup; no money moves until the operator "
+        "has reconciled its payments with the processor; nothing was done"
     )
 
 

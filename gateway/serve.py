@@ -9,7 +9,13 @@ from typing import Final
 
 import uvloop
 
-from gateway.adapters import BUILD, open_processors, open_storage, read_passphrase
+from gateway.adapters import (
+    BUILD,
+    open_anchor,
+    open_processors,
+    open_storage,
+    read_passphrase,
+)
 from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
@@ -19,6 +25,7 @@ from gateway.parts import CERTIFICATES, PartState
 from gateway.rpc.callers import CallerDirectory
 from gateway.rpc.server import listen
 from gateway.rpc.tls import TlsFiles, TlsFilesUnusable
+from gateway.storage.anchor_keeper import AnchorKeeper
 from gateway.words.clock import Clock, SystemClock
 
 _log: Final = logging.getLogger(__name__)
@@ -75,8 +82,13 @@ async def _serve(gateway: Gateway) -> None:
     )
     server = gateway.server(callers)
     operators = gateway.operator_listener(callers)
+    keeper = AnchorKeeper(
+        folder=open_anchor(settings, gateway.keys),
+        storage=gateway.storage,
+        clock=gateway.clock,
+    )
     loops = Loops(
-        loops_of(gateway, callers, tls_files),
+        [*loops_of(gateway, callers, tls_files), _anchor_loop(keeper, settings)],
         parts=gateway.parts,
         metrics=gateway.metrics,
     )
@@ -96,6 +108,16 @@ async def _serve(gateway: Gateway) -> None:
         await server.stop(settings.stop_grace_seconds)
         await asyncio.wait((end,))
         await loops.close()
+        keeper.write()
+
+
+def _anchor_loop(keeper: AnchorKeeper, settings: Settings) -> Loop:
+    return Loop(
+        name="anchor",
+        work=keeper.run_once,
+        every_seconds=settings.anchor_seconds,
+        stuck_after_seconds=60,
+    )
 
 
 def loops_of(

@@ -47,6 +47,8 @@ class EntryType(StrEnum):
     EPOCH_KEY_DESTROYED = "key.epoch_destroyed"
     SEALING_KEY_CREATED = "key.sealing_created"
     LOG_RESTORED = "log.restored"
+    PAYMENTS_RECONCILED = "restore.payments_reconciled"
+    CARDS_RELEASED = "restore.cards_released"
     LOG_READ = "log.read"
     LOGS_COMMITTED = "log.committed"
     GATEWAY_STARTED = "gateway.started"

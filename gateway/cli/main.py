@@ -3,6 +3,7 @@
 import click
 
 from gateway.cli.commands.audit import audit
+from gateway.cli.commands.backup import backup, restore
 from gateway.cli.commands.demo import demo
 from gateway.cli.commands.doctor import doctor
 from gateway.cli.commands.init import init
@@ -25,7 +26,7 @@ def main() -> None:
     """  # noqa: D301 - the backspace is click's mark for "do not re-wrap"
 
 
-for command in (init, serve, doctor, demo, audit, keys):
+for command in (init, serve, doctor, demo, audit, keys, backup, restore):
     main.add_command(command)
 
 

@@ -11,7 +11,8 @@ Layout, version 1, both of lines of text that end with a MAC (HMAC-SHA-256):
 
     bailee-anchor/v1 VAULT                      bailee-erasures/v1 VAULT MAC
     at TIME                                     TIME MERCHANT TOKEN MAC
-    log MERCHANT GENERATION SIZE ROOT           ...
+    restored          (after a restore)         ...
+    log MERCHANT GENERATION SIZE ROOT
     mac MAC
 
 Invariants:
@@ -38,6 +39,7 @@ ERASURES: Final = "erasures"
 
 _ANCHOR_HEADER: Final = "bailee-anchor/v1"
 _ERASURES_HEADER: Final = "bailee-erasures/v1"
+_RESTORED: Final = "restored"
 _FILE_MODE: Final = 0o600
 
 
@@ -52,10 +54,14 @@ class AnchoredLog:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """How far every log had come at a time."""
+    """How far every log had come at a time.
+
+    ``is_restored``: a backup was put in place since, and is not accepted yet.
+    """
 
     at: datetime
     logs: Mapping[MerchantId, AnchoredLog] = field(default_factory=dict)
+    is_restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +119,13 @@ class AnchorFolder:
         if not hmac.compare_digest(self._mac(body), mac.rstrip("\n")):
             raise self._damaged(ANCHOR)
         header, at, *logs = body.splitlines()
+        is_restored = logs[:1] == [_RESTORED]
         if header != f"{_ANCHOR_HEADER} {self._vault_id}":
             raise self._damaged(ANCHOR)
         return Anchor(
-            datetime.fromisoformat(at.removeprefix("at ")), dict(map(_read_log, logs))
+            datetime.fromisoformat(at.removeprefix("at ")),
+            dict(map(_read_log, logs[1:] if is_restored else logs)),
+            is_restored,
         )
 
     def write(self, anchor: Anchor) -> None:
@@ -126,6 +135,7 @@ class AnchorFolder:
             OSError: It cannot be written; the old one is there.
         """
         lines = [f"{_ANCHOR_HEADER} {self._vault_id}", f"at {anchor.at.isoformat()}"]
+        lines += [_RESTORED] if anchor.is_restored else []
         lines += [
             f"log {merchant} {log.generation} {log.size} {log.root.hex()}"
             for merchant, log in sorted(anchor.logs.items())
@@ -168,7 +178,7 @@ class AnchorFolder:
         """Returns what was erased, oldest first.
 
         Raises:
-            AnchorUnusable: The journal cannot be read, or a whole line of it is damaged.
+            AnchorUnusable: The journal cannot be read, or a whole line is damaged.
         """
         # What follows the last end of a line is torn: nobody was told about it.
         header, *lines = self._text(ERASURES).split("\n")[:-1]

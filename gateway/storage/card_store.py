@@ -169,7 +169,8 @@ _DELETE_REFERENCES: Final = sql(
 class SqliteCardStore:
     """See gateway.vault.ports.CardStore.
 
-    ``erased`` lists the numbers of the cards that the unit erased.
+    ``erased`` lists the numbers of the cards that the unit erased, and ``erasures``
+    their tokens and when.
     """
 
     def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
@@ -177,6 +178,7 @@ class SqliteCardStore:
         self._scope = scope
         self._numbers: dict[CardTokenName, int] = {}
         self.erased: list[int] = []
+        self.erasures: list[tuple[CardTokenName, datetime]] = []
 
     def add(self, card: StoredCard, keys: Sequence[WrappedDataKey]) -> None:
         """See CardStore.add.
@@ -297,6 +299,7 @@ class SqliteCardStore:
         )
         self._numbers.pop(token, None)
         self.erased.append(number)
+        self.erasures.append((token, at))
 
     def put_reference(self, token: CardTokenName, reference: SealedReference) -> None:
         """See CardStore.put_reference.

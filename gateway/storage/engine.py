@@ -13,7 +13,7 @@ again. What reads a whole log runs on a thread of its own, or in another process
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, Final, Self, TypeVar
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
 from gateway.errors import InvariantBroken, MerchantNotFound, StorageUnavailable
+from gateway.storage.anchor import Erasure
 from gateway.storage.batcher import Batcher
 from gateway.storage.connection import (
     Connect,
@@ -34,7 +35,7 @@ from gateway.storage.data_key_store import find_cards_under
 from gateway.storage.key_store import find_merchants_with
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import ReadingLog, StoredLog
-from gateway.storage.log_writer import LogWriter, Notary
+from gateway.storage.log_writer import Head, LogWriter, Notary
 from gateway.storage.merchant_store import find_scope
 from gateway.storage.payment_store import find_unsettled
 from gateway.storage.schema import migrate
@@ -125,6 +126,18 @@ class SqliteStorage:
         except StorageUnavailable:
             lock.release()
             raise
+
+    def keep_journal(self, note: Callable[[Sequence[Erasure]], None]) -> None:
+        """Makes every erasure be noted outside the database before it commits.
+
+        Args:
+            note: Durable when it returns; an OSError undoes the erasure.
+        """
+        self._writer.note_erasures = note
+
+    def published_heads(self) -> Mapping[MerchantId, Head]:
+        """See AnchorKeeper."""
+        return self._log.published_heads()
 
     async def commit(self, merchant: MerchantId, work: Callable[[SqliteUnit], T]) -> T:
         """See Storage.commit."""

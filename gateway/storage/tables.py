@@ -86,6 +86,23 @@ merchants: Final = _table(
     CheckConstraint("NOT (show_bin AND show_fingerprint)", name="merchant_shows_one"),
 )
 
+# What a restored merchant may not do yet, and since when.
+holds: Final = _table(
+    "holds",
+    Column("scope", Integer, ForeignKey("scopes.scope"), primary_key=True),
+    _integer("payments_since", optional=True),
+    _integer("cards_since", optional=True),
+)
+
+# Each restore that was accepted, by the anchor that it accepted to fall behind.
+restores: Final = _table(
+    "restores",
+    _number("restore"),
+    _blob("anchor"),
+    _integer("at"),
+    UniqueConstraint("anchor"),
+)
+
 processor_accounts: Final = _table(
     "processor_accounts",
     _number("account"),

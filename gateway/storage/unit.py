@@ -7,6 +7,7 @@ from gateway.storage.caller_store import SqliteCallerStore
 from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.data_key_store import SqliteDataKeyStore
 from gateway.storage.epoch_store import SqliteEpochStore
+from gateway.storage.hold_store import SqliteHoldStore
 from gateway.storage.key_store import SqliteKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
@@ -43,6 +44,11 @@ class SqliteUnit:
     def cards(self) -> SqliteCardStore:
         """The merchant's cards."""
         return SqliteCardStore(self._connection, self._scope)
+
+    @cached_property
+    def holds(self) -> SqliteHoldStore:
+        """What the merchant may not do since a restore."""
+        return SqliteHoldStore(self._connection, self._scope)
 
     @cached_property
     def keys(self) -> SqliteKeyStore:

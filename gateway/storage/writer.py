@@ -9,7 +9,7 @@ Invariants:
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.errors import (
@@ -17,6 +17,7 @@ from gateway.errors import (
     InvariantBroken,
     StorageUnavailable,
 )
+from gateway.storage.anchor import Erasure
 from gateway.storage.batcher import QueuedUnit
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog
@@ -43,7 +44,10 @@ _BUGS: Final = (
 
 
 class Writer:
-    """Runs units on the writing connection. Only the storage thread calls it."""
+    """Runs units on the writing connection. Only the storage thread calls it.
+
+    ``note_erasures`` is told of erased cards before their erasure commits.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,8 @@ class Writer:
         self._notary = notary
         self._scopes = scopes
         self._uncommitted: dict[MerchantId, Scope] = {}
+        self._erasures: list[Erasure] = []
+        self.note_erasures: Callable[[Sequence[Erasure]], None] | None = None
         self._stopped = False
 
     def commit(self, units: Sequence[QueuedUnit]) -> None:
@@ -98,6 +104,9 @@ class Writer:
             for unit in units:
                 self._run(unit)
             self._log.insert()
+            if self._erasures and self.note_erasures is not None:
+                # Before the commit: an erasure that was acknowledged is in the journal.
+                self.note_erasures(self._erasures)
             self._connection.execute("COMMIT")
         except sqlite3.IntegrityError:
             self._roll_back()
@@ -105,6 +114,10 @@ class Writer:
         except sqlite3.Error as error:
             self._roll_back()
             self._report(error)
+            raise StorageUnavailable from error
+        except OSError as error:
+            self._roll_back()
+            _log.error("the erasure journal cannot be written")
             raise StorageUnavailable from error
         except BaseException:
             self._roll_back()
@@ -146,6 +159,9 @@ class Writer:
         self._log.finish(scope, mark, unit.cards.locate)
         for card in unit.cards.erased:
             self._log.erase_salts(scope, card)
+        self._erasures += [
+            Erasure(at, scope.merchant, token) for token, at in unit.cards.erasures
+        ]
 
     def _find_scope(self, merchant: MerchantId) -> Scope:
         known = self._scopes.get(merchant) or self._uncommitted.get(merchant)
@@ -153,6 +169,7 @@ class Writer:
 
     def _begin(self) -> None:
         self._uncommitted = {}
+        self._erasures = []
         self._log.begin()
 
     def _roll_back(self) -> None:

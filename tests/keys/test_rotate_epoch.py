@@ -191,6 +191,7 @@ class TestSchedule:
         assert vault.provider.epochs() != held
 
     async def test_rotates_once_when_somebody_asks(self, vault):
+        await vault.rotation.run_due()
         vault.clock.move(timedelta(hours=1))
         vault.provider.asked_at = vault.clock.now()
         vault.clock.move(timedelta(minutes=1))

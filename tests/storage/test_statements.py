@@ -140,6 +140,7 @@ class TestTables:
             "credential_references": "card",
             "callers": "spiffe_id",
             "epochs": "epoch",
+            "restores": "restore",
         }
 
         for each in METADATA.tables.values():
