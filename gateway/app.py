@@ -5,6 +5,7 @@ what is made here.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -44,7 +45,7 @@ from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
-from gateway.policy.versions import NEWEST
+from gateway.policy.policy_time import PolicyTime
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -79,6 +80,7 @@ from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
 from gateway.words.clock import Clock
+from gateway.words.identifiers import GATEWAY
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
@@ -115,12 +117,20 @@ class Gateway:
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
-        self._access = CardAccess(hierarchy=self._hierarchy, vault_id=keys.vault_id)
+        self.policy_time = _start_policy_time(storage, clock)
+        self._access = CardAccess(
+            hierarchy=self._hierarchy,
+            policy_time=self.policy_time,
+            vault_id=keys.vault_id,
+        )
         self._sealed_input = SealedInput(
             provider=keys, accept_plain_cards=settings.accept_plain_cards
         )
         self._seal_card = SealCard(
-            provider=keys, hierarchy=self._hierarchy, storage=storage
+            provider=keys,
+            hierarchy=self._hierarchy,
+            storage=storage,
+            policy_time=self.policy_time,
         )
         self._accounts = Accounts(storage=storage, processors=processors)
         deadline = timedelta(seconds=settings.processor_deadline_seconds)
@@ -255,9 +265,7 @@ class Gateway:
     def _merchants(self) -> MerchantServicer:
         changes = MerchantChanges(storage=self.storage)
         return MerchantServicer(
-            create_merchant=CreateMerchant(
-                changes=changes, clock=self.clock, policy_version=NEWEST.number
-            ),
+            create_merchant=CreateMerchant(changes=changes, clock=self.clock),
             read_merchants=ReadMerchants(storage=self.storage, directory=self.storage),
             update_merchant=UpdateMerchant(changes=changes, clock=self.clock),
             deactivate_merchant=DeactivateMerchant(changes=changes, clock=self.clock),
@@ -324,3 +332,11 @@ class Gateway:
             instance=self._instance,
             lease=self._lease,
         )
+
+
+def _start_policy_time(storage: SqliteStorage, clock: Clock) -> PolicyTime:
+    return PolicyTime(
+        mark=storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
+        now=clock.now(),
+        monotonic_seconds=time.monotonic(),
+    )

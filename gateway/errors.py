@@ -30,6 +30,7 @@ class Reason(StrEnum):
     PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
     REFUND_NOT_FOUND = "REFUND_NOT_FOUND"
     PROCESSOR_ACCOUNT_NOT_FOUND = "PROCESSOR_ACCOUNT_NOT_FOUND"
+    POLICY_VERSION_NOT_FOUND = "POLICY_VERSION_NOT_FOUND"
     RPC_NOT_FOUND = "RPC_NOT_FOUND"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
@@ -187,6 +188,13 @@ class ProcessorAccountNotFound(GatewayError):
 
     reason = Reason.PROCESSOR_ACCOUNT_NOT_FOUND
     message = "no such processor account; name one of the merchant's accounts"
+
+
+class PolicyVersionNotFound(GatewayError):
+    """No such policy version, or another text was published under the number."""
+
+    reason = Reason.POLICY_VERSION_NOT_FOUND
+    message = "no such policy version, or its text is another; read it again"
 
 
 class RpcNotFound(GatewayError):

@@ -26,7 +26,7 @@ from gateway.errors import RequestInvalid
 from gateway.key_providers.certificates import Authority, Issued
 from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
-from gateway.policy.versions import NEWEST
+from gateway.policy.versions import SHIPPED
 from gateway.storage.anchor_keeper import AnchorKeeper
 from gateway.storage.unit import SqliteUnit
 from gateway.words.callers import Caller, Role
@@ -219,7 +219,7 @@ async def _fill_database(
     merchant = Merchant(
         merchant_id=merchant_id,
         state=MerchantState.ACTIVE,
-        policy_version=NEWEST.number,
+        policy_version=SHIPPED.number,
         created_at=now,
         environment=mode,
     )

@@ -31,19 +31,9 @@ class CreateMerchantCommand(ChangeCommand):
 class CreateMerchant:
     """Makes merchants. A new one is under the newest policy at once."""
 
-    def __init__(
-        self, *, changes: MerchantChanges, clock: Clock, policy_version: int
-    ) -> None:
-        """Binds the use case.
-
-        Args:
-            changes: Commits the change.
-            clock: Tells the time.
-            policy_version: What new merchants are under.
-        """
+    def __init__(self, *, changes: MerchantChanges, clock: Clock) -> None:
         self._changes = changes
         self._clock = clock
-        self._policy_version = policy_version
 
     async def execute(self, command: CreateMerchantCommand) -> ChangedMerchant:
         """Returns the merchant.
@@ -55,17 +45,17 @@ class CreateMerchant:
         """
         check_settings(command.settings)
         now = self._clock.now()
-        merchant = Merchant(
-            merchant_id=command.merchant,
-            state=MerchantState.ACTIVE,
-            policy_version=self._policy_version,
-            created_at=now,
-            display_name=command.display_name,
-            environment=command.environment,
-            settings=command.settings,
-        )
 
         def create(unit: ControlUnit) -> Entry:
+            merchant = Merchant(
+                merchant_id=command.merchant,
+                state=MerchantState.ACTIVE,
+                policy_version=unit.policies.newest_number(),
+                created_at=now,
+                display_name=command.display_name,
+                environment=command.environment,
+                settings=command.settings,
+            )
             unit.merchants.add(merchant)
             unit.log.append(entry_of(EntryType.LOG_STARTED, command, now))
             return entry_of(EntryType.MERCHANT_CREATED, command, now)

@@ -126,6 +126,13 @@ class MerchantUnit(Protocol):
         """What it may not do since a restore."""
 
 
+class PolicyNumbers(Protocol):
+    """The numbers of the policy's versions."""
+
+    def newest_number(self) -> int:
+        """Returns the number of the newest version."""
+
+
 class MerchantDirectory(Protocol):
     """Every merchant of the gateway; used in units of the GATEWAY scope."""
 
@@ -180,6 +187,10 @@ class ControlUnit(MerchantUnit, CallerUnit, AuditUnit, RequestUnit, Protocol):
     """The slice of the unit of work that changes merchants and callers, and leaves a
     trace.
     """
+
+    @property
+    def policies(self) -> PolicyNumbers:
+        """The policy's versions."""
 
 
 @dataclass(frozen=True, slots=True)

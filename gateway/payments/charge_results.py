@@ -69,9 +69,14 @@ def is_fact(result: Result) -> bool:
 
 
 def check_against(payment: Payment, result: Result, refunded: int = 0) -> Result:
-    """Returns the result, or Undecidable if its amounts contradict the payment's."""
+    """Returns the result, or Undecidable if it contradicts what the payment says:
+    other amounts, or a second object that was approved.
+    """
     if not isinstance(result, Approved):
         return result
+    if payment.authorized and payment.processor_object != result.processor_object:
+        # The name of the first stays: it is the one that our amounts are of.
+        return Undecidable()
     amount = payment.amount
     same_currency = (
         result.authorized.currency == result.captured.currency == amount.currency

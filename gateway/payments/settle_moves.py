@@ -7,16 +7,21 @@ same key: the processor answers with what it did the first time.
 the move stays UNKNOWN and the payment waits for a person.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.errors import InvariantBroken, ProcessorUnavailable
 from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.move_rules import NOT_EXECUTED, Answer, Sums
 from gateway.payments.moves import Mover
-from gateway.payments.payment import Move, MoveKind, MoveStatus
+from gateway.payments.payment import Move, MoveKind, MoveStatus, Payment
 from gateway.payments.ports import PaymentUnit
-from gateway.payments.processor import ProcessorOutcomeUnknown, ProcessorRefused
+from gateway.payments.processor import (
+    Processor,
+    ProcessorCall,
+    ProcessorOutcomeUnknown,
+    ProcessorRefused,
+)
 from gateway.unit_of_work import Storage
 from gateway.words.clock import Clock
 from gateway.words.identifiers import MerchantId
@@ -42,6 +47,25 @@ class SettleMoves:
 
     async def settle(self, merchant: MerchantId, move: Move) -> None:
         """Asks the processor, and commits what it says."""
+        payment, _ = await self._look(merchant, move)
+        account, processor = await self._accounts.of(merchant, payment)
+        mover = self._movers[move.kind]
+        age = self._clock.now() - move.created_at
+        in_window = age < processor.capabilities.idempotency_window
+        answer = Answer(status=MoveStatus.UNKNOWN)
+        if in_window:
+            answer = await mover.ask(processor, account, payment, move)
+        if not answer.is_fact:
+            # "Refused" and "unavailable" speak of this try, not of the first one.
+            call = self._asking.call(account, payment, f"{move.name}-inquiry")
+            sums = await self._sums(merchant, move, processor, call)
+            answer = _judge(sums, answer, in_window=in_window)
+        await mover.records.record(merchant, account, move, answer)
+
+    async def _look(
+        self, merchant: MerchantId, move: Move
+    ) -> tuple[Payment, Sequence[Move]]:
+        """Returns the move's payment with all its moves, from one snapshot."""
         payment, moves = await self._storage.read(
             merchant,
             lambda unit: (
@@ -51,33 +75,35 @@ class SettleMoves:
         )
         if payment is None:
             raise InvariantBroken
-        account, processor = await self._accounts.of(merchant, payment)
-        mover = self._movers[move.kind]
-        age = self._clock.now() - move.created_at
-        in_window = age < processor.capabilities.idempotency_window
-        answer = Answer(status=MoveStatus.UNKNOWN)
-        if in_window:
-            answer = await mover.ask(processor, account, payment, move)
-            if answer.is_fact:
-                await mover.records.record(merchant, account, move, answer)
-                return
-        # "Refused" and "unavailable" speak of this try, not of the first one.
-        call = self._asking.call(account, payment, f"{move.name}-inquiry")
+        return payment, moves
+
+    async def _sums(
+        self,
+        merchant: MerchantId,
+        move: Move,
+        processor: Processor,
+        call: ProcessorCall,
+    ) -> Sums | None:
+        """Returns what the processor's sums say; None if they say nothing now.
+
+        They are compared with ours only if ours stood still while it was asked: a
+        refund that came in between would be taken for the lost one.
+        """
+        payment, moves = before = await self._look(merchant, move)
         try:
             found = await self._asking.ask(
                 lambda: processor.inquire(call, payment.processor_object)
             )
         except (ProcessorOutcomeUnknown, ProcessorUnavailable, ProcessorRefused):
-            answer = Answer(status=MoveStatus.UNKNOWN)
-        else:
-            sums = Sums.UNCLEAR
-            if found is not None:
-                sums = mover.rules.compare(payment, moves, move, found)
-            answer = _judge(sums, answer, in_window=in_window)
-        await mover.records.record(merchant, account, move, answer)
+            return None
+        if await self._look(merchant, move) != before:
+            return None
+        if found is None:
+            return Sums.UNCLEAR
+        return self._movers[move.kind].rules.compare(payment, moves, move, found)
 
 
-def _judge(sums: Sums, answer: Answer, *, in_window: bool) -> Answer:
+def _judge(sums: Sums | None, answer: Answer, *, in_window: bool) -> Answer:
     """Returns what the processor's sums, and its answer to this try, stand for."""
     if sums is Sums.EXECUTED:
         return Answer(status=MoveStatus.SUCCEEDED, is_fact=True)
@@ -87,7 +113,7 @@ def _judge(sums: Sums, answer: Answer, *, in_window: bool) -> Answer:
         )
     if sums is Sums.NOT_EXECUTED and answer.is_refused:
         return answer
-    if in_window:
+    if in_window or sums is None:
         return Answer(status=MoveStatus.UNKNOWN)
     if sums is Sums.NOT_EXECUTED:
         return Answer(status=MoveStatus.FAILED, failure_reason=NOT_EXECUTED)

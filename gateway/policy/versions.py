@@ -1,51 +1,49 @@
-"""The versions of the policy. Append-only: a version, once shipped, never changes."""
+"""The versions of the policy, numbered from 1. Append-only: a version never changes.
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+Version 1 ships with the gateway. Later ones are published by the operator and stored.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
-from types import MappingProxyType
 from typing import Final
 
-from gateway.errors import InvariantBroken
-from gateway.words.purposes import GRANTABLE, Purpose
+from gateway.policy.document import Consent, PolicyDocument, read_document
+from gateway.policy.permissions import Permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyVersion:
-    """A policy: what people read, its hash, and what it allows."""
+    """A document under its number. ``published_at`` is None for what ships."""
 
     number: int
-    name: str
-    text: str = field(repr=False)
-    sha256: str
-    purposes: frozenset[Purpose]
+    document: PolicyDocument
+    published_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """What the document calls itself."""
+        return self.document.name
+
+    @property
+    def sha256(self) -> str:
+        """The document's hash, in hexadecimal."""
+        return self.document.sha256
+
+    @property
+    def permissions(self) -> Permissions:
+        """What the document allows."""
+        return self.document.permissions
+
+    @property
+    def consent(self) -> Consent:
+        """How an existing merchant comes under it, if it allows more."""
+        return self.document.consent
 
 
-def _shipped(number: int, name: str, purposes: frozenset[Purpose]) -> PolicyVersion:
+def _shipped(name: str, number: int) -> PolicyVersion:
     file = files("gateway.policy") / "texts" / f"{name}-{number}.md"
-    content = file.read_bytes()
-    return PolicyVersion(
-        number=number,
-        name=name,
-        text=content.decode(),
-        sha256=hashlib.sha256(content).hexdigest(),
-        purposes=purposes,
-    )
+    return PolicyVersion(number=number, document=read_document(file.read_bytes()))
 
 
-NEWEST: Final = _shipped(1, "processing-only", GRANTABLE | {Purpose.ERASURE})
-
-VERSIONS: Final[Mapping[int, PolicyVersion]] = MappingProxyType({1: NEWEST})
-
-
-def version_numbered(number: int) -> PolicyVersion:
-    """Returns a version.
-
-    Raises:
-        InvariantBroken: A merchant is under a version that was never shipped.
-    """
-    version = VERSIONS.get(number)
-    if version is None:
-        raise InvariantBroken
-    return version
+SHIPPED: Final = _shipped("processing-only", 1)

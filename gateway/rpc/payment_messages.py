@@ -6,7 +6,7 @@ even a metadata key is named, because the caller chose it.
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bailee.v1 import (
     money_pb2,
@@ -15,7 +15,7 @@ from bailee.v1 import (
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.cards.free_text import read_text
+from gateway.cards.free_text import read_text, refuse_card_numbers
 from gateway.errors import PaymentNotFound, RequestInvalid
 from gateway.payments.create_payment import CreatePaymentCommand, PaymentResult
 from gateway.payments.moves import MoveCommand, MoveResult
@@ -238,6 +238,7 @@ def _read_url(field: str, text: str) -> str:
     if not text:
         return ""
     read_text(field, text, _URL_LENGTH_MAX)
+    refuse_card_numbers(field, unquote(text))
     try:
         parts = urlsplit(text)
         is_web = parts.scheme in ("https", "http") and bool(parts.hostname)

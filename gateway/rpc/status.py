@@ -38,6 +38,7 @@ CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
         Reason.PAYMENT_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.REFUND_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.PROCESSOR_ACCOUNT_NOT_FOUND: StatusCode.NOT_FOUND,
+        Reason.POLICY_VERSION_NOT_FOUND: StatusCode.NOT_FOUND,
         Reason.RPC_NOT_FOUND: StatusCode.UNIMPLEMENTED,
         Reason.REQUEST_ID_REUSED: StatusCode.ALREADY_EXISTS,
         Reason.REQUEST_IN_PROGRESS: StatusCode.ABORTED,

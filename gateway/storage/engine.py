@@ -38,6 +38,7 @@ from gateway.storage.log_store import ReadingLog, StoredLog
 from gateway.storage.log_writer import Head, LogWriter, Notary
 from gateway.storage.merchant_store import find_scope
 from gateway.storage.payment_store import find_unsettled
+from gateway.storage.policy_store import find_without_notice
 from gateway.storage.schema import migrate
 from gateway.storage.unit import SqliteUnit
 from gateway.storage.writer import Writer, translate
@@ -196,6 +197,15 @@ class SqliteStorage:
         """See UnsettledPayments.unsettled."""
         try:
             return find_unsettled(self._reader(), now, limit)
+        except sqlite3.Error as error:
+            raise StorageUnavailable from error
+
+    async def merchants_without_notice(
+        self, number: int, limit: int
+    ) -> Sequence[MerchantId]:
+        """See MerchantsToNotify.merchants_without_notice."""
+        try:
+            return find_without_notice(self._reader(), number, limit)
         except sqlite3.Error as error:
             raise StorageUnavailable from error
 

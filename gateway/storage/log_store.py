@@ -67,7 +67,8 @@ class ReadingLog:
             connection: One that reads.
             scope: Whose log it is.
             published: The newest head that the writer had published before the
-                snapshot began; without one, the head is read and checked.
+                snapshot began; without one, or for a newer entry, the head is read
+                and checked.
             vault_id: The first part of the log's origin.
             notary: Signs the checkpoint.
         """
@@ -82,10 +83,14 @@ class ReadingLog:
         raise InvariantBroken
 
     def receipt(self, index: int) -> Receipt:
-        """See AuditLog.receipt."""
-        head = self._published or read_head(
-            self._connection, self._scope, self._vault_id
-        )
+        """See AuditLog.receipt.
+
+        A transaction is visible a moment before its heads are published, so the
+        snapshot may have entries that the published head does not.
+        """
+        head = self._published
+        if head is None or index >= head.frontier.size:
+            head = read_head(self._connection, self._scope, self._vault_id)
         return prove(LogRows(self._connection, self._scope), head, self._notary, index)
 
     def committed(self) -> "StoredLog":

@@ -115,6 +115,40 @@ processor_accounts: Final = _table(
     UniqueConstraint("scope", "name"),
 )
 
+# Policy versions after the one that ships; never changed, never removed.
+policies: Final = _table(
+    "policies",
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _blob("document"),
+    _blob("sha256"),
+    _integer("published_at"),
+)
+
+# The rule that a widening waits 30 days after notice is the database's, too.
+policy_notices: Final = _table(
+    "policy_notices",
+    _scope(),
+    _integer("number"),
+    _integer("widens"),
+    _integer("dispatched_at"),
+    _integer("posted_at", optional=True),
+    _integer("effective_at"),
+    _integer("accepted_at", optional=True),
+    PrimaryKeyConstraint("scope", "number"),
+    CheckConstraint(
+        "widens = 0 OR effective_at >= dispatched_at + 2592000000000 "
+        "OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)",
+        name="a_widening_waits_30_days",
+    ),
+    rowid=False,
+)
+
+policy_clock: Final = _table(
+    "policy_clock",
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    _integer("mark"),
+)
+
 callers: Final = _table(
     "callers",
     _text("spiffe_id"),

@@ -14,6 +14,7 @@ from gateway.storage.log_store import AppendingLog, ReadingLog
 from gateway.storage.merchant_directory_store import SqliteMerchantDirectory
 from gateway.storage.merchant_store import SqliteMerchantStore
 from gateway.storage.payment_store import SqlitePaymentStore
+from gateway.storage.policy_store import SqliteHighWaterStore, SqlitePolicyStore
 from gateway.storage.request_store import SqliteRequestStore
 
 
@@ -74,6 +75,16 @@ class SqliteUnit:
     def callers(self) -> SqliteCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
         return SqliteCallerStore(self._connection, self._scope)
+
+    @cached_property
+    def policies(self) -> SqlitePolicyStore:
+        """Every policy version, and where the merchant stands."""
+        return SqlitePolicyStore(self._connection, self._scope)
+
+    @cached_property
+    def high_water(self) -> SqliteHighWaterStore:
+        """Policy's high-water mark; in units of the GATEWAY scope only."""
+        return SqliteHighWaterStore(self._connection)
 
     @cached_property
     def directory(self) -> SqliteMerchantDirectory:

@@ -29,7 +29,9 @@ from gateway.errors import (
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.merchants.ports import ProcessorAccount
 from gateway.policy.decide import Decision, decide
-from gateway.policy.versions import PolicyVersion, version_numbered
+from gateway.policy.in_force import Asked, InForce, policy_in_force
+from gateway.policy.permissions import INDISPENSABLE, DataElement
+from gateway.policy.policy_time import PolicyTime
 from gateway.vault import envelope
 from gateway.vault.card_record import decode_details
 from gateway.vault.ports import (
@@ -81,6 +83,7 @@ class Intent:
     card_key: WrappedDataKey
     reference_key: WrappedDataKey
     reference: SealedReference | None
+    elements: frozenset[DataElement]
     appended: Appended = field(repr=False)
 
 
@@ -104,8 +107,11 @@ class OpenedCard:
 class CardAccess:
     """Decides, records and opens."""
 
-    def __init__(self, *, hierarchy: KeyHierarchy, vault_id: str) -> None:
+    def __init__(
+        self, *, hierarchy: KeyHierarchy, policy_time: PolicyTime, vault_id: str
+    ) -> None:
         self._hierarchy = hierarchy
+        self._policy_time = policy_time
         self._vault_id = vault_id
 
     def intend(self, unit: VaultUnit, use: Use) -> Intent | Denial:
@@ -126,14 +132,15 @@ class CardAccess:
         if card is None:
             raise CardTokenNotFound
         merchant = unit.merchants.get()
-        policy = version_numbered(merchant.policy_version)
+        policy = policy_in_force(unit, self._asked(use))
+        elements = policy.permissions.elements(use.purpose, use.verb)
         card_key = unit.cards.find_key(use.token, KeyKind.CARD, use.purpose)
         reference_key = unit.cards.find_key(use.token, KeyKind.REFERENCE, use.purpose)
         decision = decide(
             verb=use.verb,
             purpose=use.purpose,
             granted=card_key is not None and card.mandate.grants(use.purpose, use.at),
-            in_policy=use.purpose in policy.purposes,
+            in_policy=elements >= INDISPENSABLE,
             merchant=merchant.state,
             card=card.state,
         )
@@ -157,15 +164,25 @@ class CardAccess:
             card_key=card_key,
             reference_key=reference_key,
             reference=reference,
+            elements=elements,
             appended=unit.log.append(entry),
         )
 
     def deny(self, unit: VaultUnit, use: Use, rule: str) -> Denial:
         """Appends a denial without asking: for a card that was not stored."""
-        policy = version_numbered(unit.merchants.get().policy_version)
+        policy = policy_in_force(unit)
         denied = Decision(allowed=False, rule=rule)
         entry = _entry(EntryType.USE_DENIED, use, denied, policy)
         return Denial(rule=rule, appended=unit.log.append(entry))
+
+    def _asked(self, use: Use) -> Asked:
+        return Asked(
+            merchant=use.merchant,
+            caller=use.caller,
+            request_id=use.request_id,
+            at=use.at,
+            policy_at=self._policy_time.at(use.at),
+        )
 
     async def open_card(self, intent: Intent, recipient: CardRecipient) -> OpenedCard:
         """Returns the fields that the recipient declared.
@@ -184,7 +201,7 @@ class CardAccess:
         details = decode_details(
             envelope.open_sealed(data_key, intent.card.sealed, aad)
         )
-        return _only_declared(details, recipient)
+        return _only_declared(details, recipient, intent.elements)
 
     async def open_reference(
         self, intent: Intent, recipient: CardRecipient
@@ -257,9 +274,13 @@ def _check_recipient(intent: Intent, recipient: CardRecipient) -> None:
         raise InvariantBroken
 
 
-def _only_declared(details: CardDetails, recipient: CardRecipient) -> OpenedCard:
-    """Leaves out every field that the recipient did not declare."""
-    fields = frozenset(recipient.fields)
+def _only_declared(
+    details: CardDetails,
+    recipient: CardRecipient,
+    elements: frozenset[DataElement],
+) -> OpenedCard:
+    """Leaves out what the recipient did not declare or the policy does not allow."""
+    fields = {field for field in recipient.fields if DataElement(field) in elements}
     full, address = details.billing, CardField.BILLING_ADDRESS in fields
     billing = BillingDetails(
         name=full.name if CardField.BILLING_NAME in fields else "",
@@ -279,9 +300,7 @@ def _only_declared(details: CardDetails, recipient: CardRecipient) -> OpenedCard
     )
 
 
-def _entry(
-    kind: EntryType, use: Use, decision: Decision, policy: PolicyVersion
-) -> Entry:
+def _entry(kind: EntryType, use: Use, decision: Decision, policy: InForce) -> Entry:
     allowed = AuditDecision.ALLOWED if decision.allowed else AuditDecision.DENIED
     account = use.account
     return Entry(
@@ -292,8 +311,8 @@ def _entry(
         request_id=use.request_id,
         action=use.verb.value,
         purpose=use.purpose,
-        policy_version=policy.number,
-        policy_sha256=policy.sha256,
+        policy_version=policy.version.number,
+        policy_sha256=policy.version.sha256,
         decision=allowed,
         rule=decision.rule,
         payment=use.payment,

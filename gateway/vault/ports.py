@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.audit.ports import AuditUnit
 from gateway.cards.expiry import Expiry
 from gateway.idempotency.ports import RequestUnit
 from gateway.keys.ports import KeyUnit
 from gateway.merchants.ports import MerchantUnit
 from gateway.policy.mandate import Mandate
+from gateway.policy.ports import PolicyUnit
 from gateway.words.identifiers import CardTokenName, MerchantId, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
@@ -149,7 +149,7 @@ class CardStore(Protocol):
         """Returns how many distinct other numbers end in these digits."""
 
 
-class VaultUnit(AuditUnit, RequestUnit, MerchantUnit, Protocol):
+class VaultUnit(PolicyUnit, RequestUnit, MerchantUnit, Protocol):
     """The slice of the unit of work that the vault uses."""
 
     @property

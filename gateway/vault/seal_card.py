@@ -17,8 +17,10 @@ from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
 from gateway.policy.decide import Decision, decide
+from gateway.policy.in_force import Asked, InForce, policy_in_force
 from gateway.policy.mandate import Mandate
-from gateway.policy.versions import PolicyVersion, version_numbered
+from gateway.policy.permissions import INDISPENSABLE
+from gateway.policy.policy_time import PolicyTime
 from gateway.unit_of_work import Storage
 from gateway.vault import envelope
 from gateway.vault.card_record import encode_details
@@ -61,19 +63,21 @@ class PreparedCard:
     stored: StoredCard
     keys: tuple[WrappedDataKey, ...] = field(repr=False)
     entry: Entry = field(repr=False)
+    asked: Asked = field(repr=False)
 
     def refuse(self, unit: VaultUnit) -> Refusal | None:
         """Decides whether the merchant may keep the card for every purpose of its
         mandate; if not, appends the denial.
         """
         merchant = unit.merchants.get()
-        policy = version_numbered(merchant.policy_version)
+        policy = policy_in_force(unit, self.asked)
         for purpose in sorted(self.stored.mandate.purposes):
+            elements = policy.permissions.elements(purpose, Verb.TOKENIZE)
             decision = decide(
                 verb=Verb.TOKENIZE,
                 purpose=purpose,
                 granted=True,
-                in_policy=purpose in policy.purposes,
+                in_policy=elements >= INDISPENSABLE,
                 merchant=merchant.state,
                 card=self.stored.state,
             )
@@ -82,17 +86,15 @@ class PreparedCard:
                 return Refusal(purpose, decision.rule)
         return None
 
-    def _denial(
-        self, purpose: Purpose, policy: PolicyVersion, decision: Decision
-    ) -> Entry:
+    def _denial(self, purpose: Purpose, policy: InForce, decision: Decision) -> Entry:
         """Returns an entry that names no card: there is none."""
         return replace(
             self.entry,
             type=EntryType.USE_DENIED,
             action=Verb.TOKENIZE.value,
             purpose=purpose,
-            policy_version=policy.number,
-            policy_sha256=policy.sha256,
+            policy_version=policy.version.number,
+            policy_sha256=policy.version.sha256,
             decision=AuditDecision.DENIED,
             rule=decision.rule,
             card=None,
@@ -114,8 +116,10 @@ class SealCard:
         provider: KeyProvider,
         hierarchy: KeyHierarchy,
         storage: Storage[VaultUnit],
+        policy_time: PolicyTime,
     ) -> None:
         self._provider = provider
+        self._policy_time = policy_time
         self._hierarchy = hierarchy
         self._storage = storage
         self._fingerprint_keys = MerchantKeys(provider, "fingerprint")
@@ -127,10 +131,8 @@ class SealCard:
             MerchantNotFound: No such merchant.
             KeyUnavailable: The key provider did not answer.
         """
-        merchant = await self._storage.read(
-            new.merchant, lambda unit: unit.merchants.get()
-        )
-        policy = version_numbered(merchant.policy_version)
+        in_force = await self._storage.read(new.merchant, policy_in_force)
+        policy = in_force.version
         details = new.received.details
         key = self._fingerprint_keys.of(new.merchant)
         number = number_fingerprint(key, details.number)
@@ -176,7 +178,18 @@ class SealCard:
             card=card.token,
             card_salt=entropy[-_SALT_BYTES:],
         )
-        return PreparedCard(stored=replace(card, sealed=sealed), keys=keys, entry=entry)
+        return PreparedCard(
+            stored=replace(card, sealed=sealed),
+            keys=keys,
+            entry=entry,
+            asked=Asked(
+                merchant=new.merchant,
+                caller=new.caller,
+                request_id=new.request_id,
+                at=new.now,
+                policy_at=self._policy_time.at(new.now),
+            ),
+        )
 
     async def _wrap(
         self,

@@ -14,6 +14,7 @@ from gateway.keys.hierarchy import KeyHierarchy
 from gateway.keys.rotate_epoch import RotateEpoch, RotationParts
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
+from gateway.policy.policy_time import PolicyTime
 from gateway.storage.engine import SqliteStorage
 from gateway.vault.card_access import CardAccess, Use
 from gateway.vault.delete_card_token import DeleteCardToken, DeleteCardTokenCommand
@@ -24,6 +25,7 @@ from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import PlainForm, SealedInput
 from gateway.vault.tokenize_card import TokenizeCard, TokenizeCardCommand
 from gateway.words.identifiers import (
+    GATEWAY,
     MerchantId,
     ProcessorAccountId,
     RequestId,
@@ -159,12 +161,22 @@ class Vault:
         self.hierarchy = KeyHierarchy(
             provider=self.provider, storage=self.storage, clock=self.clock
         )
+        self.policy_time = PolicyTime(
+            mark=self.storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
+            now=self.clock.now(),
+            monotonic_seconds=0.0,
+        )
         self.access = CardAccess(
-            hierarchy=self.hierarchy, vault_id=self.provider.vault_id
+            hierarchy=self.hierarchy,
+            policy_time=self.policy_time,
+            vault_id=self.provider.vault_id,
         )
         self.sealed_input = SealedInput(provider=self.provider, accept_plain_cards=True)
         self.seal_card = SealCard(
-            provider=self.provider, hierarchy=self.hierarchy, storage=self.storage
+            provider=self.provider,
+            hierarchy=self.hierarchy,
+            storage=self.storage,
+            policy_time=self.policy_time,
         )
         self.tokenize_card = TokenizeCard(
             storage=self.storage,

@@ -136,6 +136,18 @@ class TestCheckAgainst:
     def test_finds_amounts_that_are_not_ours_undecidable(self, result):
         assert check_against(a_payment(), result) == Undecidable(OBJECT)
 
+    @pytest.mark.parametrize("state", [S.AUTHORIZED, S.PARTIALLY_CAPTURED, S.CAPTURED])
+    def test_finds_a_second_approved_object_undecidable(self, state):
+        """Two objects took money for one payment; a person gives one back."""
+        payment = a_payment(state=state, authorized=1000, processor_object=OBJECT)
+        second = replace(approved(), processor_object=OTHER)
+
+        seen = check_against(payment, second)
+        after = apply_result(payment, seen, NOW)
+
+        assert after.state is S.NEEDS_ATTENTION
+        assert (after.processor_object, after.authorized) == (OBJECT, 1000)
+
     def test_finds_more_refunded_than_collected_undecidable(self):
         assert check_against(a_payment(), approved(), 1001) == Undecidable(OBJECT)
         assert check_against(a_payment(), approved(), 1000) == approved()

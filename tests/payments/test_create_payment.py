@@ -20,7 +20,6 @@ from gateway.payments.boundaries import Boundary
 from gateway.payments.payment import PaymentState, Step
 from gateway.payments.processor import MoveOutcome, MoveState, ProcessorRefused
 from gateway.policy.mandate import Mandate
-from gateway.vault import seal_card as seal_card_module
 from gateway.vault.sealed_input import (
     SECURITY_CODE_LABEL,
     EnvelopeContext,
@@ -36,6 +35,7 @@ from tests.builders.payments import (
     WRONG_NUMBER,
     a_charge,
 )
+from tests.builders.policies import publish, without_recurring
 from tests.builders.sealed_card import seal
 from tests.builders.storage import OTHER, SHOP
 from tests.builders.vault import CLOSED, a_form, a_request_id, an_account
@@ -236,12 +236,11 @@ class TestNewCard:
         assert "card.tokenized" not in types
         assert types[-1] == "use.denied"
 
-    async def test_is_not_stored_for_a_purpose_outside_the_policy(
-        self, till, monkeypatch
-    ):
-        policy = seal_card_module.version_numbered(1)
-        narrow = replace(policy, purposes=policy.purposes - {Purpose.RECURRING})
-        monkeypatch.setattr(seal_card_module, "version_numbered", lambda _: narrow)
+    async def test_is_not_stored_for_a_purpose_outside_the_policy(self, till):
+        vault = till.vault
+        await publish(
+            vault.storage, vault.clock, vault.policy_time, without_recurring()
+        )
         wanted = frozenset({Purpose.CUSTOMER_INITIATED, Purpose.RECURRING})
 
         with pytest.raises(PolicyDenied) as caught:

@@ -1,4 +1,4 @@
-"""Policy versions: append-only, and each allows what its text says."""
+"""The version that ships: frozen, and allowing what its text says."""
 
 import hashlib
 import json
@@ -6,60 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import InvariantBroken
-from gateway.policy.versions import NEWEST, VERSIONS, version_numbered
-from gateway.words.purposes import GRANTABLE, NEVER_ALLOWED, Purpose
+from gateway.policy.permissions import INDISPENSABLE, DataElement
+from gateway.policy.versions import SHIPPED
+from gateway.words.purposes import GRANTABLE, NEVER_ALLOWED, Purpose, Verb
 
-FROZEN = json.loads(
-    Path(__file__)
-    .parents[1]
-    .joinpath("vectors/policy_versions.json")
-    .read_text("utf-8")
-)
+ROOT = Path(__file__).parents[2]
+FROZEN = json.loads(ROOT.joinpath("tests/vectors/policy_versions.json").read_text())
+DOCUMENT = ROOT / "gateway/policy/texts/processing-only-1.md"
 
 
-class TestVersions:
-    def test_no_shipped_version_has_changed_or_gone(self):
-        """Entries of the log name these hashes. Add a version; never edit one."""
-        shipped = {
-            str(version.number): {
-                "name": version.name,
-                "sha256": version.sha256,
-                "purposes": sorted(version.purposes),
-            }
-            for version in VERSIONS.values()
-        }
+class TestShipped:
+    def test_has_not_changed(self):
+        """Entries of the log name this hash. Publish a version; never edit one."""
+        assert {"1": {"name": SHIPPED.name, "sha256": SHIPPED.sha256}} == FROZEN
 
-        assert shipped == FROZEN
+    def test_has_the_hash_that_sha256sum_prints(self):
+        assert hashlib.sha256(DOCUMENT.read_bytes()).hexdigest() == SHIPPED.sha256
 
-    @pytest.mark.parametrize("version", VERSIONS.values(), ids=lambda one: one.name)
-    def test_the_hash_is_of_the_text(self, version):
-        assert hashlib.sha256(version.text.encode()).hexdigest() == version.sha256
+    @pytest.mark.parametrize("purpose", sorted(GRANTABLE))
+    def test_allows_keeping_a_card_for_what_can_be_granted(self, purpose):
+        elements = SHIPPED.permissions.elements(purpose, Verb.TOKENIZE)
 
-    @pytest.mark.parametrize("version", VERSIONS.values(), ids=lambda one: one.name)
-    def test_no_version_allows_what_can_never_be_allowed(self, version):
-        assert not version.purposes & NEVER_ALLOWED
+        assert elements >= INDISPENSABLE
+        assert DataElement.SECURITY_CODE not in elements
 
-    def test_numbers_are_contiguous_and_the_newest_is_last(self):
-        assert list(VERSIONS) == list(range(1, len(VERSIONS) + 1))
-        assert NEWEST is VERSIONS[len(VERSIONS)]
+    @pytest.mark.parametrize("purpose", sorted(NEVER_ALLOWED))
+    @pytest.mark.parametrize("verb", Verb)
+    def test_allows_nothing_that_can_never_be_allowed(self, purpose, verb):
+        assert SHIPPED.permissions.elements(purpose, verb) == frozenset()
 
-    def test_refuses_a_version_that_was_never_shipped(self):
-        for number in (0, -1, len(VERSIONS) + 1):
-            with pytest.raises(InvariantBroken):
-                version_numbered(number)
+    @pytest.mark.parametrize("verb", [Verb.CHARGE, Verb.VERIFY])
+    def test_gives_a_processor_no_mail_address_and_no_phone(self, verb):
+        kept_back = {DataElement.BILLING_EMAIL, DataElement.BILLING_PHONE}
 
-    def test_is_not_changed_by_accident(self):
-        with pytest.raises(TypeError):
-            VERSIONS[2] = NEWEST  # type: ignore[index]
-
-
-class TestProcessingOnly:
-    def test_allows_what_can_be_granted_and_erasure(self):
-        assert version_numbered(1).purposes == GRANTABLE | {Purpose.ERASURE}
+        for purpose in Purpose:
+            assert not SHIPPED.permissions.elements(purpose, verb) & kept_back
 
     @pytest.mark.parametrize(
-        "words", ["30 calendar days", "deactivates", *sorted(NEVER_ALLOWED)]
+        "words", ["30 calendar days", "deactivates", "180 days", *sorted(NEVER_ALLOWED)]
     )
     def test_says_so_in_plain_words(self, words):
-        assert words in version_numbered(1).text
+        assert words in SHIPPED.document.text

@@ -165,7 +165,7 @@ class TestInit:
             if file.is_file() and (b"PRIVATE KEY" in file.read_bytes())
         ]
         secret += [tmp_path / "new/keyring/keyring", tmp_path / "new/data/bailee.db"]
-        assert len(secret) == 6
+        assert len(secret) == 7
         assert all(file.stat().st_mode & 0o77 == 0 for file in secret)
 
 

@@ -332,6 +332,7 @@ WRONG = [
     (charge(return_url="https://shop.test/a b"), "return_url"),
     (charge(return_url="https://[::1"), "return_url"),
     (charge(return_url="https://\u0455hop.test"), "return_url"),
+    (charge(return_url="https://shop.test/?q=4242%204242%204242%204242"), "return_url"),
     (capture(amount=money(0)), "amount.minor_units"),
     (refund(amount=money(-5)), "amount.minor_units"),
     (GetPayment(merchant="shop"), "payment"),

@@ -16,11 +16,12 @@ from gateway.policy.decide import Decision
 from gateway.vault import card_access, envelope
 from gateway.vault.card_access import Denial, Intent
 from gateway.vault.ports import KeyKind
-from gateway.words.purposes import GRANTABLE, NEVER_ALLOWED, Purpose
+from gateway.words.purposes import GRANTABLE, NEVER_ALLOWED, Purpose, Verb
 from tests.builders.storage import OTHER, SHOP
 from tests.builders.vault import CALLER, NUMBER, Recipient, a_use, a_vault
 
 EVERYONE = Recipient(purposes=frozenset(Purpose))
+VERBS = {Purpose.VERIFICATION: Verb.VERIFY, Purpose.TRANSFER: Verb.TRANSFER}
 UNGRANTED = pytest.mark.parametrize("ungranted", sorted(GRANTABLE))
 GRANTED = pytest.mark.parametrize("granted", sorted(GRANTABLE))
 
@@ -137,7 +138,9 @@ class TestGrantedPurpose:
         card = await vault.tokenize(purposes={granted})
         await every_wrapping_key(vault)
         vault.start_again()
-        intent = await vault.intend(a_use(card.token, purpose=Purpose(granted)))
+        purpose = Purpose(granted)
+        verb = VERBS.get(purpose, Verb.CHARGE)
+        intent = await vault.intend(a_use(card.token, purpose=purpose, verb=verb))
         vault.provider.unwraps = 0
 
         opened = await vault.access.open_card(intent, EVERYONE)

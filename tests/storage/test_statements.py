@@ -59,10 +59,18 @@ WITHOUT_SCOPE = {
     "merchant_directory_store._ONE": "the store refuses units of merchants",
     "merchant_store._SELECT_SCOPE": "finds the scope by the merchant's name",
     "merchant_store._INSERT_SCOPE": "makes the scope",
+    "policy_store._INSERT": "the store refuses units of merchants",
+    "policy_store._NEWEST": "versions are the same for everybody",
+    "policy_store._SELECT": "versions are the same for everybody",
+    "policy_store._WITHOUT_NOTICE": "finds whom to tell among every merchant",
+    "policy_store._INSERT_MARK": "the gateway has one clock",
+    "policy_store._SELECT_MARK": "the gateway has one clock",
+    "policy_store._UPDATE_MARK": "the gateway has one clock",
     "payment_store._UNSETTLED": "the resolver works for every merchant",
 }
 # Small by their nature, or sorted anyway.
 SCANS = {
+    "policy_store._WITHOUT_NOTICE",
     "caller_store._SELECT_CALLERS",
     "epoch_store._SELECT",
     "key_store._MERCHANTS_WITH",  # once a rotation, on a thread of its own
@@ -139,6 +147,8 @@ class TestTables:
             "data_keys": "card",
             "credential_references": "card",
             "callers": "spiffe_id",
+            "policies": "number",
+            "policy_clock": "only",
             "epochs": "epoch",
             "restores": "restore",
         }

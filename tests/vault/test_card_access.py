@@ -17,6 +17,7 @@ from gateway.errors import (
     StorageUnavailable,
 )
 from gateway.policy.mandate import Mandate
+from gateway.policy.permissions import DataElement
 from gateway.vault.card_access import Denial, Intent, OpenedCard
 from gateway.vault.ports import CardField
 from gateway.words.identifiers import ProcessorAccountId, new_name
@@ -220,6 +221,7 @@ class TestNoDurableIntentNoUnwrap:
         class Refusing:
             def __init__(self, unit):
                 self.cards, self.merchants = unit.cards, unit.merchants
+                self.policies = unit.policies
                 self.log = self
 
             def append(self, entry):
@@ -239,6 +241,12 @@ class TestNoDurableIntentNoUnwrap:
 
         with pytest.raises(IntegrityViolation):
             await vault.access.open_card(mixed, Recipient())
+
+
+@pytest.fixture
+def permissive(intent):
+    """The intent under a policy that allows a processor every data element."""
+    return replace(intent, elements=frozenset(DataElement))
 
 
 class TestRecipient:
@@ -269,12 +277,20 @@ class TestRecipient:
             await vault.access.open_card(intent, Recipient())
         assert vault.provider.unwraps == 0
 
-    async def test_gives_everything_that_was_declared(self, vault, intent):
-        opened = await vault.access.open_card(intent, Recipient())
+    async def test_gives_everything_that_was_declared_and_allowed(
+        self, vault, permissive
+    ):
+        opened = await vault.access.open_card(permissive, Recipient())
 
         assert opened.number.reveal() == NUMBER
         assert (opened.expiry.month, opened.expiry.year) == (12, 2030)
         assert opened.billing == BILLING
+
+    async def test_holds_back_what_the_policy_does_not_allow(self, vault, intent):
+        """The policy that ships gives no processor a mail address or a phone."""
+        opened = await vault.access.open_card(intent, Recipient())
+
+        assert opened.billing == replace(BILLING, email="", phone="")
 
     @pytest.mark.parametrize(
         ("fields", "expected"),
@@ -295,22 +311,24 @@ class TestRecipient:
         ],
         ids=["nothing", "name", "email", "phone", "address"],
     )
-    async def test_gives_only_declared_fields(self, vault, intent, fields, expected):
+    async def test_gives_only_declared_fields(
+        self, vault, permissive, fields, expected
+    ):
         if isinstance(expected, dict):
             expected = OpenedCard(billing=BillingDetails(**expected))
 
         opened = await vault.access.open_card(
-            intent, Recipient(fields=frozenset(fields))
+            permissive, Recipient(fields=frozenset(fields))
         )
 
         assert opened == expected
 
     @pytest.mark.parametrize("missing", sorted(ALL))
     async def test_holds_back_each_field_that_was_not_declared(
-        self, vault, intent, missing
+        self, vault, permissive, missing
     ):
         opened = await vault.access.open_card(
-            intent, Recipient(fields=ALL - {CardField(missing)})
+            permissive, Recipient(fields=ALL - {CardField(missing)})
         )
 
         held_back = {

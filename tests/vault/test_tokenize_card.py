@@ -18,7 +18,6 @@ from gateway.errors import (
     SealedCardRejected,
 )
 from gateway.policy.mandate import Mandate
-from gateway.vault import seal_card as seal_card_module
 from gateway.vault.ports import KeyKind, SealedReference
 from gateway.vault.sealed_input import EnvelopeContext
 from gateway.vault.tokenize_card import RPC
@@ -26,6 +25,7 @@ from gateway.words.identifiers import MerchantId, is_name
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 from tests.builders import sealed_card
+from tests.builders.policies import publish, without_recurring
 from tests.builders.storage import NOW, OTHER, SHOP, VAULT
 from tests.builders.vault import (
     CALLER,
@@ -319,12 +319,10 @@ class TestRefusal:
         assert "card" not in denial
         assert await cards_in(vault, CLOSED) == 0
 
-    async def test_stores_nothing_for_a_purpose_outside_the_policy(
-        self, vault, monkeypatch
-    ):
-        policy = seal_card_module.version_numbered(1)
-        narrow = replace(policy, purposes=policy.purposes - {Purpose.RECURRING})
-        monkeypatch.setattr(seal_card_module, "version_numbered", lambda _: narrow)
+    async def test_stores_nothing_for_a_purpose_outside_the_policy(self, vault):
+        await publish(
+            vault.storage, vault.clock, vault.policy_time, without_recurring()
+        )
 
         with pytest.raises(PolicyDenied) as caught:
             await vault.tokenize(purposes={Purpose.RECURRING, Purpose.VERIFICATION})

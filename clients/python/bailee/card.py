@@ -34,7 +34,7 @@ class Card:
         kinds = {"number": str, "expiry_month": int, "expiry_year": int}
         for name, kind in (kinds | {"security_code": str}).items():
             if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"Card.{name} is of type {kind.__name__}")
+                raise TypeError(f"Card.{name} must be of type {kind.__name__}")
 
     def __repr__(self) -> str:
         return "Card(****)"

@@ -107,6 +107,9 @@ RefundNotFound = _reason("REFUND_NOT_FOUND", "No such refund.")
 ProcessorAccountNotFound = _reason(
     "PROCESSOR_ACCOUNT_NOT_FOUND", "Name one of the merchant's processor accounts."
 )
+PolicyVersionNotFound = _reason(
+    "POLICY_VERSION_NOT_FOUND", "No such version, or its text is another."
+)
 RpcNotFound = _reason("RPC_NOT_FOUND", "The gateway is older than this client.")
 RequestIdReused = _reason("REQUEST_ID_REUSED", "Used with a different request.")
 RequestInProgress = _reason("REQUEST_IN_PROGRESS", "The first call still runs.")

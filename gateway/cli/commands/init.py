@@ -97,6 +97,10 @@ def init(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
     click.echo(f"  charges go to:  {created.processor}")
     click.echo(f"  client bundle:  {created.bundle}  (give it to the billing service)")
     click.echo(
+        f"  operator:       {created.folder / 'operators' / operator}  (for the person "
+        "who runs the gateway)"
+    )
+    click.echo(
         f"  keyring:        {created.folder / 'keyring'}  (back it up apart from the "
         "database; without it no card opens again)"
     )

@@ -300,3 +300,31 @@ CREATE INDEX moves_by_time ON moves (scope, kind, created_at);
 CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
 
 INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);
+
+CREATE TABLE policies (
+    number INTEGER NOT NULL,
+    document BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (number)
+);
+
+CREATE TABLE policy_notices (
+    scope INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    widens INTEGER NOT NULL,
+    dispatched_at INTEGER NOT NULL,
+    posted_at INTEGER,
+    effective_at INTEGER NOT NULL,
+    accepted_at INTEGER,
+    PRIMARY KEY (scope, number),
+    CONSTRAINT a_widening_waits_30_days CHECK (widens = 0 OR effective_at >= dispatched_at + 2592000000000 OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE policy_clock (
+    only INTEGER NOT NULL,
+    mark INTEGER NOT NULL,
+    PRIMARY KEY (only)
+);

@@ -1,0 +1,86 @@
+"""PublishPolicy: the operator's next version, and notice of it to every merchant.
+
+The order is fixed: the version is stored and logged; then merchants are told, one unit
+each. What the version takes away holds from the first moment on, told or not.
+"""
+
+from dataclasses import dataclass
+
+from gateway.audit.entry import Entry, EntryType
+from gateway.policy.document import PolicyDocument, read_document
+from gateway.policy.notify_merchants import NotifyingStorage, NotifyMerchants
+from gateway.policy.permissions import Widening
+from gateway.policy.ports import PolicyUnit
+from gateway.policy.versions import PolicyVersion
+from gateway.words.clock import Clock
+from gateway.words.identifiers import GATEWAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The version, what it allows more than the one before, and who was told.
+
+    ``is_new`` is False when the newest version already was this document.
+    """
+
+    version: PolicyVersion
+    widenings: tuple[Widening, ...]
+    told: int
+    is_new: bool
+
+
+class PublishPolicy:
+    """Publishes. Publishing the newest document again only finishes the telling."""
+
+    def __init__(
+        self, *, storage: NotifyingStorage, notify: NotifyMerchants, clock: Clock
+    ) -> None:
+        self._storage = storage
+        self._notify = notify
+        self._clock = clock
+
+    async def execute(self, content: bytes, caller: str) -> Published:
+        """Publishes a document.
+
+        Raises:
+            PolicyInvalid: It is not a policy; the text says why.
+            StorageUnavailable: The database did not answer; publish again.
+        """
+        document = read_document(content)
+        now = self._clock.now()
+
+        def publish(unit: PolicyUnit) -> tuple[PolicyVersion, PolicyVersion, bool]:
+            number = unit.policies.newest_number()
+            newest = unit.policies.version(number)
+            if newest.sha256 == document.sha256:
+                before = unit.policies.version(max(number - 1, 1))
+                return newest, before, False
+            version = PolicyVersion(
+                number=number + 1, document=document, published_at=now
+            )
+            unit.policies.publish(version)
+            unit.log.append(
+                Entry(
+                    type=EntryType.POLICY_PUBLISHED,
+                    merchant=GATEWAY,
+                    at=now,
+                    caller=caller,
+                    subject=document.name,
+                    policy_version=version.number,
+                    policy_sha256=version.sha256,
+                    outcome=_outcome(document, newest),
+                )
+            )
+            return version, newest, True
+
+        version, before, is_new = await self._storage.commit(GATEWAY, publish)
+        widenings = version.permissions.widenings_over(before.permissions)
+        told = await self._notify.run(caller)
+        return Published(
+            version=version, widenings=tuple(widenings), told=told, is_new=is_new
+        )
+
+
+def _outcome(document: PolicyDocument, before: PolicyVersion) -> str:
+    widens = document.permissions.widenings_over(before.permissions)
+    return "WIDENS" if widens else "NARROWS"
