@@ -13,7 +13,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -80,8 +80,11 @@ def restore_at(settings: Settings, backup: Path, tell: Tell) -> None:
     dead = sorted(set(facts["epochs"]) - set(keys.epochs()))
     lock = WriterLock(database)
     try:
-        anchor = create_anchor(settings, keys, clock.now())
-        anchor.write(replace(anchor.read(), is_restored=True))
+        # Without a usable anchor the gateway does not start either. None is made here:
+        # an empty journal would look as if nothing had been erased since the backup.
+        with suppress(AnchorUnusable):
+            anchor = open_anchor(settings, keys)
+            anchor.write(replace(anchor.read(), is_restored=True))
         kept = put_in_place(backup, database, clock.now())
     finally:
         lock.release()

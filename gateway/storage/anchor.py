@@ -181,7 +181,7 @@ class AnchorFolder:
             AnchorUnusable: The journal cannot be read, or a whole line is damaged.
         """
         # What follows the last end of a line is torn: nobody was told about it.
-        header, *lines = self._text(ERASURES).split("\n")[:-1]
+        header, *lines = self._text(ERASURES).split("\n")[:-1] or [""]
         begin, _, mac = header.rpartition(" ")
         if begin != f"{_ERASURES_HEADER} {self._vault_id}":
             raise self._damaged(ERASURES)

@@ -92,7 +92,7 @@ def write_backup(
     if target.exists():
         raise FileExistsError(f"{target} exists; name a new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    building = target.parent / f".{target.name}-{os.getpid()}.partial"
+    building = target.parent / f".{target.name}.partial"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
     try:
