@@ -4,6 +4,7 @@
 what is made here.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -31,21 +32,16 @@ from gateway.merchants.switch_caller import SwitchCaller
 from gateway.merchants.update_merchant import UpdateMerchant
 from gateway.metrics import Metrics
 from gateway.parts import Parts
-from gateway.payments.accounts import Accounts
-from gateway.payments.asking import Asking
+from gateway.payment_parts import PaymentParts, Shared
 from gateway.payments.boundaries import ignore
-from gateway.payments.cancel_payment import cancel_rules
-from gateway.payments.capture_payment import capture_rules
-from gateway.payments.create_payment import CreatePayment
-from gateway.payments.list_payments import ListPayments
-from gateway.payments.moves import Mover, MoveRules
 from gateway.payments.processor import Processor
-from gateway.payments.processor_steps import ProcessorSteps
-from gateway.payments.read_payments import ReadPayments
-from gateway.payments.record_outcome import RecordOutcome
-from gateway.payments.refund_payment import refund_rules
-from gateway.payments.settle_unknown_payments import SettleUnknownPayments
+from gateway.policy.accept_clock import AcceptClock
+from gateway.policy.accept_policy import AcceptPolicy
+from gateway.policy.notify_merchants import NotifyMerchants
 from gateway.policy.policy_time import PolicyTime
+from gateway.policy.publish_policy import PublishPolicy
+from gateway.policy.read_policies import ReadPolicies
+from gateway.processors.measured import MeasuredProcessor, Reachability
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
 from gateway.rpc.guard import Guard
@@ -59,7 +55,6 @@ from gateway.rpc.operator_server import (
 )
 from gateway.rpc.operator_servicer import OperatorServicer
 from gateway.rpc.paging import PageTokens
-from gateway.rpc.payment_servicer import PaymentServicer
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.server import (
     Service,
@@ -72,6 +67,7 @@ from gateway.rpc.server import (
 )
 from gateway.rpc.vault_servicer import VaultServicer
 from gateway.storage.engine import SqliteStorage
+from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.card_access import CardAccess
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
@@ -108,11 +104,14 @@ class Gateway:
         self.settings = settings
         self.keys = keys
         self.storage = storage
-        self.processors = processors
         self.clock = clock
         self.metrics = Metrics()
         self.parts = Parts()
+        storage.tell_commits_to(self.metrics.commit_ended)
+        self.processors = self._measured(processors)
         self.guards: list[Guard] = []
+        # Set when the server stops: streams then end.
+        self._draining = asyncio.Event()
         self._reached = reached
         self._instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
@@ -132,26 +131,19 @@ class Gateway:
             storage=storage,
             policy_time=self.policy_time,
         )
-        self._accounts = Accounts(storage=storage, processors=processors)
-        deadline = timedelta(seconds=settings.processor_deadline_seconds)
-        self._asking = Asking(deadline)
-        self._lease = deadline * _LEASE_CALLS
+        self._lease = _LEASE_CALLS * timedelta(
+            seconds=settings.processor_deadline_seconds
+        )
         self.rotation = self._rotation()
         self.key_upkeep = KeyUpkeep(
             provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
-        self._outcomes = RecordOutcome(storage=storage)
-        self._steps = self._processor_steps()
-        self._moves = [
-            self._mover(rules(self._asking))
-            for rules in (capture_rules, cancel_rules, refund_rules)
-        ]
-        self._create = self._create_payment()
-        self.resolver = self._resolver()
+        self._payments = self._payment_parts()
+        self.resolver = self._payments.resolver
         self.services = self._services()
         self.operator_services = self._operator_services()
         names = [service.name for service in self.services]
-        self.health = DrainableHealth(names, self.parts)
+        self.health = DrainableHealth(names, self.parts, self._draining)
 
     def server(self, authenticator: Authenticator) -> grpc.aio.Server:
         """Returns the gRPC server of this gateway, not yet listening."""
@@ -179,32 +171,29 @@ class Gateway:
 
     async def close(self) -> None:
         """Finishes what is between two steps, then lets everything go."""
-        await self._create.drain()
-        for mover in self._moves:
-            await mover.drain()
+        await self._payments.drain()
         for processor in self.processors.values():
             await processor.close()
         await self.storage.close()
 
+    def _measured(self, processors: Mapping[str, Processor]) -> dict[str, Processor]:
+        reachability = Reachability(self.parts)
+        return {
+            name: MeasuredProcessor(
+                processor, metrics=self.metrics, reachability=reachability
+            )
+            for name, processor in processors.items()
+        }
+
     def _services(self) -> list[Service]:
         return [
             vault_service(self._vault()),
-            payment_service(self._payments()),
+            payment_service(self._payments.servicer()),
             merchant_service(self._merchants()),
             audit_service(
                 AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
             ),
         ]
-
-    def _processor_steps(self) -> ProcessorSteps:
-        return ProcessorSteps(
-            storage=self.storage,
-            access=self._access,
-            outcomes=self._outcomes,
-            asking=self._asking,
-            clock=self.clock,
-            reached=self._reached,
-        )
 
     def _rotation(self) -> RotateEpoch:
         days = self.settings.epoch_rotation_days
@@ -239,6 +228,12 @@ class Gateway:
                 seal_card=self._seal_card,
                 clock=self.clock,
             ),
+            batch_tokenize_cards=BatchTokenizeCards(
+                storage=self.storage,
+                sealed_input=self._sealed_input,
+                seal_card=self._seal_card,
+                clock=self.clock,
+            ),
             read_card_tokens=ReadCardTokens(storage=self.storage),
             delete_card_token=DeleteCardToken(
                 storage=self.storage, backups=self.rotation, clock=self.clock
@@ -249,17 +244,23 @@ class Gateway:
             clock=self.clock,
         )
 
-    def _payments(self) -> PaymentServicer:
-        capture, cancel, refund = self._moves
-        return PaymentServicer(
-            create_payment=self._create,
-            capture_payment=capture,
-            cancel_payment=cancel,
-            refund_payment=refund,
-            read_payments=ReadPayments(storage=self.storage),
-            list_payments=ListPayments(storage=self.storage),
-            digests=self._digests,
-            page_tokens=PageTokens(self.keys),
+    def _payment_parts(self) -> PaymentParts:
+        return PaymentParts(
+            Shared(
+                settings=self.settings,
+                keys=self.keys,
+                storage=self.storage,
+                processors=self.processors,
+                access=self._access,
+                sealed_input=self._sealed_input,
+                seal_card=self._seal_card,
+                digests=self._digests,
+                clock=self.clock,
+                reached=self._reached,
+                instance=self._instance,
+                lease=self._lease,
+                draining=self._draining,
+            )
         )
 
     def _merchants(self) -> MerchantServicer:
@@ -272,6 +273,8 @@ class Gateway:
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
+            read_policies=ReadPolicies(storage=self.storage),
+            accept_policy=AcceptPolicy(storage=self.storage, clock=self.clock),
         )
 
     def _operators(self) -> OperatorServicer:
@@ -291,47 +294,17 @@ class Gateway:
             provider=self.keys,
             digests=self._digests,
             pages=PageTokens(self.keys),
+            publish_policy=self._publish_policy(),
+            accept_clock=AcceptClock(
+                storage=self.storage, clock=self.clock, policy_time=self.policy_time
+            ),
         )
 
-    def _create_payment(self) -> CreatePayment:
-        return CreatePayment(
-            storage=self.storage,
-            access=self._access,
-            sealed_input=self._sealed_input,
-            seal_card=self._seal_card,
-            accounts=self._accounts,
-            steps=self._steps,
-            clock=self.clock,
-            reached=self._reached,
-            instance=self._instance,
-            lease=self._lease,
+    def _publish_policy(self) -> PublishPolicy:
+        notify = NotifyMerchants(
+            storage=self.storage, clock=self.clock, policy_at=self.policy_time.at
         )
-
-    def _mover(self, rules: MoveRules) -> Mover:
-        return Mover(
-            rules=rules,
-            storage=self.storage,
-            accounts=self._accounts,
-            clock=self.clock,
-            reached=self._reached,
-            instance=self._instance,
-            lease=self._lease,
-        )
-
-    def _resolver(self) -> SettleUnknownPayments:
-        return SettleUnknownPayments(
-            storage=self.storage,
-            unsettled=self.storage,
-            access=self._access,
-            accounts=self._accounts,
-            steps=self._steps,
-            outcomes=self._outcomes,
-            movers={item.kind: item for item in self._moves},
-            asking=self._asking,
-            clock=self.clock,
-            instance=self._instance,
-            lease=self._lease,
-        )
+        return PublishPolicy(storage=self.storage, notify=notify, clock=self.clock)
 
 
 def _start_policy_time(storage: SqliteStorage, clock: Clock) -> PolicyTime:

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
 
     folder: Path = Field(exclude=True)
     listen: str = "127.0.0.1:7443"
+    metrics_listen: str = ""
     accept_plain_cards: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: Path = Path("data/bailee.db")
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     stripe_url: str = "https://api.stripe.com"
     processor_deadline_seconds: float = Field(20.0, gt=0, le=80)
     settle_interval_seconds: float = Field(5.0, gt=0, le=3600)
+    events_poll_seconds: float = Field(0.5, gt=0, le=60)
     epoch_rotation_days: int = Field(30, ge=0, le=366)
     key_upkeep_seconds: float = Field(5.0, gt=0, le=3600)
     stop_grace_seconds: float = Field(25.0, ge=0, le=600)
@@ -85,6 +87,11 @@ class Settings(BaseSettings):
     @classmethod
     def _read_listen(cls, text: str) -> str:
         return check_listen(text)
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _read_metrics_listen(cls, text: str) -> str:
+        return check_listen(text) if text else text
 
     def path(self, name: str) -> Path:
         """Returns a path setting, made absolute."""

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
     INTEGRITY_VIOLATION = "INTEGRITY_VIOLATION"
+    ANCHOR_UNUSABLE = "ANCHOR_UNUSABLE"
+    DATABASE_ROLLED_BACK = "DATABASE_ROLLED_BACK"
     PAYMENTS_HELD = "PAYMENTS_HELD"
     CARDS_HELD = "CARDS_HELD"
     CANCELED = "CANCELED"
@@ -263,7 +265,7 @@ class StorageUnavailable(GatewayError):
 class AnchorUnusable(GatewayError):
     """What would tell whether the database was rolled back is missing or damaged."""
 
-    reason = Reason.STORAGE_UNAVAILABLE
+    reason = Reason.ANCHOR_UNUSABLE
     message = (
         "the anchor cannot be used, so nothing tells whether the database is the "
         "newest; put the anchor back, or accept the database as it is with: "
@@ -274,7 +276,7 @@ class AnchorUnusable(GatewayError):
 class DatabaseRolledBack(GatewayError):
     """The database is older than the anchor that is kept outside it."""
 
-    reason = Reason.STORAGE_UNAVAILABLE
+    reason = Reason.DATABASE_ROLLED_BACK
     message = (
         "the database is older than its anchor: entries of the log are missing; put "
         "the newest database back, or accept the loss with: bailee restore DIR --accept"

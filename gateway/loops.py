@@ -23,6 +23,9 @@ _log: Final = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 1.0
 
 
+Work = Callable[[], Awaitable[object]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
     """One of them.
@@ -35,7 +38,7 @@ class Loop:
     """
 
     name: str
-    work: Callable[[], Awaitable[object]]
+    work: Work
     every_seconds: float
     stuck_after_seconds: float
 

@@ -18,6 +18,7 @@ STORAGE: Final = "storage"
 KEYS: Final = "keys"
 PROCESSORS: Final = "processors"
 CERTIFICATES: Final = "certificates"
+CLOCK: Final = "clock"
 
 
 class PartState(IntEnum):

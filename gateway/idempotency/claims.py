@@ -30,7 +30,11 @@ def look_up(
     requests: RequestStore, rpc: str, request_id: RequestId, digest: bytes
 ) -> Repeated | Reused | None:
     """Returns what is known of the id; None if it is new. Writes nothing."""
-    record = requests.find(rpc, request_id)
+    return judge(requests.find(rpc, request_id), digest)
+
+
+def judge(record: RequestRecord | None, digest: bytes) -> Repeated | Reused | None:
+    """Returns what a record says about a request with this digest."""
     if record is None:
         return None
     if record.mismatches >= MISMATCHES_MAX:

@@ -27,6 +27,7 @@ from gateway.idempotency.claims import Repeated, Reused, claim, look_up
 from gateway.idempotency.ports import RequestRecord
 from gateway.payments.accounts import Accounts
 from gateway.payments.boundaries import Boundary, Reached
+from gateway.payments.keep_changes import add_payment
 from gateway.payments.kept_tasks import KeptTasks
 from gateway.payments.leases import is_live, new_lease
 from gateway.payments.payment import Payment, PaymentState, Step
@@ -227,7 +228,7 @@ class CreatePayment:
             by_reference = intent.reference is not None and not opened.security_code
             step = Step.CHARGE if by_reference else Step.CUSTOMER
             submitted = replace(payment, step=step)
-            unit.payments.add(submitted)
+            add_payment(unit, submitted)
             unit.requests.add(
                 RequestRecord(
                     rpc=CREATE_RPC,

@@ -30,6 +30,7 @@ from gateway.idempotency.ports import RequestRecord
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.accounts import Accounts
 from gateway.payments.boundaries import Boundary, Reached
+from gateway.payments.keep_changes import add_move
 from gateway.payments.kept_tasks import KeptTasks
 from gateway.payments.leases import is_live, new_lease
 from gateway.payments.move_rules import (
@@ -244,7 +245,7 @@ class Mover:
             _refuse_rivals(unit, stored, self.rules.kind)
             expired = self.rules.lapse(stored, now)
             if expired is not None:
-                return expire(unit, command, account, expired)
+                return expire(unit, command, account, stored, expired)
             wish = Wish(
                 amount=command.amount, capabilities=processor.capabilities, now=now
             )
@@ -263,8 +264,7 @@ class Mover:
                 reason=command.reason,
             )
             payment = replace(payment, updated_at=now)
-            unit.payments.save(payment)
-            unit.payments.add_move(move)
+            add_move(unit, stored, payment, move)
             intent = unit.log.append(intent_entry(command.merchant, account, move))
             unit.requests.add(
                 RequestRecord(

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.payments.payment import Move, Payment
+from gateway.payments.payment_event import PaymentEvent
 from gateway.payments.payment_lists import (
     Page,
     PaymentFilter,
@@ -70,6 +71,16 @@ class PaymentStore(Protocol):
 
     def list_refunds(self, wanted: RefundFilter, page: Page) -> RefundPage:
         """Returns refunds that fit every filter, newest first, as list_payments."""
+
+    def append_event(self, event: PaymentEvent) -> None:
+        """Stores an event at the merchant's next position."""
+
+    def events(
+        self, after: int, limit: int, payment: PaymentName | None = None
+    ) -> Sequence[PaymentEvent]:
+        """Returns events with a position above ``after``, in order: of one payment, or
+        of all.
+        """
 
     def find_customer(
         self, account_id: ProcessorAccountId, customer_reference: str

@@ -17,6 +17,7 @@ from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
 from gateway.errors import InvariantBroken, StateConflict
 from gateway.merchants.ports import ProcessorAccount
+from gateway.payments.keep_changes import keep_move, keep_payment
 from gateway.payments.move_rules import Answer, MoveCommand, MoveRules
 from gateway.payments.payment import (
     MOVE_TRANSITIONS,
@@ -82,8 +83,7 @@ class RecordMove:
                 if answer.needs_attention:
                     payment = advance(payment, Event.UNDECIDABLE)
                 payment = replace(payment, updated_at=now)
-                unit.payments.save(payment)
-                unit.payments.save_move(after)
+                keep_move(unit, stored, payment, after)
                 _move_key(unit, payment)
             intent = intent_entry(merchant, account, after)
             appended = unit.log.append(_outcome_entry(intent, after, now, salt))
@@ -130,10 +130,14 @@ def _move_key(unit: PaymentUnit, payment: Payment) -> None:
 
 
 def expire(
-    unit: PaymentUnit, command: MoveCommand, account: ProcessorAccount, expired: Payment
+    unit: PaymentUnit,
+    command: MoveCommand,
+    account: ProcessorAccount,
+    stored: Payment,
+    expired: Payment,
 ) -> StateConflict:
     """Commits a lapsed reservation and returns the conflict to raise afterwards."""
-    unit.payments.save(expired)
+    keep_payment(unit, stored, expired)
     _move_key(unit, expired)
     entry = Entry(
         type=EntryType.PAYMENT_OUTCOME,

@@ -24,6 +24,7 @@ from gateway.payments.charge_results import (
     event_of,
     is_fact,
 )
+from gateway.payments.keep_changes import keep_payment
 from gateway.payments.payment import Payment, PaymentState
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.transitions import Event
@@ -79,9 +80,8 @@ class RecordOutcome:
             stored = unit.payments.lock(facts.payment.name)
             if stored is None:
                 raise InvariantBroken
-            payment = _settle(unit, stored, facts, result, now)
-            if payment is not stored:
-                unit.payments.save(payment)
+            payment, event = _settle(unit, stored, facts, result, now)
+            keep_payment(unit, stored, payment, event)
             appended = unit.log.append(_entry(facts, payment, now))
             unit.requests.set_entry_index(
                 CREATE_RPC, payment.request_id, appended.index
@@ -102,10 +102,10 @@ def _settle(
     facts: ChargeFacts,
     result: Result,
     now: datetime,
-) -> Payment:
-    """Returns the payment after the result, and moves the key with it."""
+) -> tuple[Payment, Event | None]:
+    """Returns the payment after the result and why, and moves the key with it."""
     if not is_fact(result) and stored.lease != facts.payment.lease:
-        return stored
+        return stored, None
     result = check_against(stored, result, facts.refunded)
     event = event_of(stored, result)
     name, key = stored.name, stored.charge_once_key
@@ -117,7 +117,7 @@ def _settle(
     )
     if key and not payment.holds_charge_once_key:
         unit.payments.free_charge_once(key, name)
-    return payment
+    return payment, event
 
 
 def _entry(facts: ChargeFacts, payment: Payment, now: datetime) -> Entry:

@@ -1,10 +1,8 @@
-"""Moving policy's high-water mark on, and letting a person move it further."""
+"""Moving policy's high-water mark on while the gateway runs."""
 
 import time
-from datetime import datetime
 from typing import Final
 
-from gateway.audit.entry import Entry, EntryType
 from gateway.policy.policy_time import ClockAhead, ClockUnit, PolicyTime
 from gateway.unit_of_work import Storage
 from gateway.words.clock import Clock
@@ -33,22 +31,3 @@ class KeepPolicyTime:
         mark = self._policy_time.mark
         await self._storage.commit(GATEWAY, lambda unit: unit.high_water.put(mark))
         return ahead
-
-
-def accept_clock(unit: ClockUnit, now: datetime, caller: str) -> datetime | None:
-    """Moves the mark to the machine's clock because a person says that it is right.
-
-    The entry in the gateway's log says who, when, and how far. Returns the old mark.
-    """
-    mark = unit.high_water.get()
-    unit.high_water.put(now if mark is None else max(mark, now))
-    unit.log.append(
-        Entry(
-            type=EntryType.CLOCK_ACCEPTED,
-            merchant=GATEWAY,
-            at=now,
-            caller=caller,
-            effective_at=mark,
-        )
-    )
-    return mark

@@ -71,6 +71,13 @@ class PolicyTime:
         """
         return max(self.mark, min(moment, self._limit))
 
+    def accept(self, mark: datetime, monotonic_seconds: float) -> None:
+        """Starts anew from a mark that a person vouches for."""
+        self._origin = max(self.mark, mark)
+        self._origin_seconds = monotonic_seconds
+        self._limit = self._origin + SLACK
+        self.mark = self._origin
+
     def advance(self, now: datetime, monotonic_seconds: float) -> ClockAhead | None:
         """Moves the mark to what is believed now; says so if that is not the clock."""
         elapsed = timedelta(seconds=monotonic_seconds - self._origin_seconds)

@@ -13,18 +13,20 @@ from gateway.policy.permissions import Widening
 from gateway.policy.ports import PolicyUnit
 from gateway.policy.versions import PolicyVersion
 from gateway.words.clock import Clock
-from gateway.words.identifiers import GATEWAY
+from gateway.words.identifiers import GATEWAY, RequestId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The version, what it allows more than the one before, and who was told.
+    """The version, how it differs from the one before, and who was told.
 
-    ``is_new`` is False when the newest version already was this document.
+    ``narrowings`` are what the version before allows and this one does not. ``is_new``
+    is False when the newest version already was this document.
     """
 
     version: PolicyVersion
     widenings: tuple[Widening, ...]
+    narrowings: tuple[Widening, ...]
     told: int
     is_new: bool
 
@@ -39,7 +41,9 @@ class PublishPolicy:
         self._notify = notify
         self._clock = clock
 
-    async def execute(self, content: bytes, caller: str) -> Published:
+    async def execute(
+        self, content: bytes, *, caller: str, request_id: RequestId
+    ) -> Published:
         """Publishes a document.
 
         Raises:
@@ -65,6 +69,7 @@ class PublishPolicy:
                     merchant=GATEWAY,
                     at=now,
                     caller=caller,
+                    request_id=request_id,
                     subject=document.name,
                     policy_version=version.number,
                     policy_sha256=version.sha256,
@@ -74,11 +79,42 @@ class PublishPolicy:
             return version, newest, True
 
         version, before, is_new = await self._storage.commit(GATEWAY, publish)
-        widenings = version.permissions.widenings_over(before.permissions)
         told = await self._notify.run(caller)
-        return Published(
-            version=version, widenings=tuple(widenings), told=told, is_new=is_new
-        )
+        return _published(version, before, told=told, is_new=is_new)
+
+    async def compare(self, content: bytes) -> Published:
+        """Returns what publishing a document would do; does nothing.
+
+        Raises:
+            PolicyInvalid: It is not a policy; the text says why.
+            StorageUnavailable: The database did not answer.
+        """
+        document = read_document(content)
+
+        def read(unit: PolicyUnit) -> tuple[PolicyVersion, PolicyVersion | None]:
+            number = unit.policies.newest_number()
+            newest = unit.policies.version(number)
+            before = unit.policies.version(number - 1) if number > 1 else None
+            return newest, before
+
+        newest, before = await self._storage.read(GATEWAY, read)
+        if newest.sha256 == document.sha256:
+            return _published(newest, before or newest, told=0, is_new=False)
+        version = PolicyVersion(number=newest.number + 1, document=document)
+        return _published(version, newest, told=0, is_new=True)
+
+
+def _published(
+    version: PolicyVersion, before: PolicyVersion, *, told: int, is_new: bool
+) -> Published:
+    now, then = version.permissions, before.permissions
+    return Published(
+        version=version,
+        widenings=tuple(now.widenings_over(then)),
+        narrowings=tuple(then.widenings_over(now)),
+        told=told,
+        is_new=is_new,
+    )
 
 
 def _outcome(document: PolicyDocument, before: PolicyVersion) -> str:

@@ -28,6 +28,7 @@ _LOG_READERS: Final = frozenset({Role.AUDITOR, Role.READ})
 ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
     {
         f"{_VAULT}TokenizeCard": frozenset({Role.TOKENIZE}),
+        f"{_VAULT}BatchTokenizeCards": frozenset({Role.TOKENIZE}),
         f"{_VAULT}GetCardToken": _READ_CARDS,
         f"{_VAULT}BatchGetCardTokens": _READ_CARDS,
         f"{_VAULT}ListCardTokens": _READ_CARDS,
@@ -41,6 +42,8 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_PAYMENTS}ListPayments": _READS_PAYMENTS,
         f"{_PAYMENTS}GetRefund": _READS_PAYMENTS,
         f"{_PAYMENTS}ListRefunds": _READS_PAYMENTS,
+        f"{_PAYMENTS}ListPaymentEvents": _READS_PAYMENTS,
+        f"{_PAYMENTS}WatchPaymentEvents": _READS_PAYMENTS,
         f"{_AUDIT}GetCheckpoint": _LOG_READERS,
         f"{_AUDIT}ListEntries": _LOG_READERS,
         f"{_AUDIT}GetInclusionProof": _LOG_READERS,
@@ -50,11 +53,16 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_MERCHANTS}ListMerchants": _MAKES_MERCHANTS | {Role.COMPLIANCE},
         f"{_MERCHANTS}UpdateMerchant": _MAKES_MERCHANTS,
         f"{_MERCHANTS}DeactivateMerchant": frozenset({Role.COMPLIANCE}),
+        f"{_MERCHANTS}ListPolicies": _ANY,
+        f"{_MERCHANTS}GetPolicy": _ANY,
+        f"{_MERCHANTS}AcceptPolicy": frozenset({Role.COMPLIANCE}),
         f"{_OPERATORS}CreateCaller": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}ListCallers": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}DisableCaller": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}EnableCaller": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}IssueCertificate": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}PublishPolicy": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}AcceptClock": _RUNS_THE_GATEWAY,
     }
 )
 

@@ -5,6 +5,7 @@ is down and the server does not drain. ``part/<name>`` tells of one part alone: 
 NOT_SERVING when the part is degraded, too.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
@@ -23,16 +24,29 @@ class DrainableHealth(health_pb2_grpc.HealthServicer):
     Otherwise one open Watch holds ``stop(grace)`` for the whole grace.
     """
 
-    def __init__(self, services: Iterable[str], parts: Parts) -> None:
-        """Makes a servicer that knows these services, and the server as a whole."""
+    def __init__(
+        self,
+        services: Iterable[str],
+        parts: Parts,
+        draining: asyncio.Event | None = None,
+    ) -> None:
+        """Makes a servicer that knows these services, and the server as a whole.
+
+        Args:
+            services: Their full names.
+            parts: What may be down.
+            draining: What ``drain`` sets; other streams of the server wait for it.
+        """
         self._services = frozenset({"", *services})
         self._parts = parts
         self._is_draining = False
+        self._draining = draining or asyncio.Event()
         self._watchers = 0
 
     def drain(self) -> None:
-        """Says NOT_SERVING to everybody and ends every Watch."""
+        """Says NOT_SERVING to everybody and ends every stream."""
         self._is_draining = True
+        self._draining.set()
         self._parts.wake()
 
     async def Check(  # noqa: N802 - the name is gRPC's

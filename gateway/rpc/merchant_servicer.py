@@ -9,15 +9,20 @@ from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.read_merchants import ReadMerchants
 from gateway.merchants.update_merchant import UpdateMerchant
+from gateway.policy.accept_policy import AcceptPolicy
+from gateway.policy.read_policies import ReadPolicies
 from gateway.rpc import merchant_messages as messages
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.paging import PageTokens, read_page_size
+from gateway.rpc.policy_calls import MerchantPolicyCalls
 from gateway.rpc.request_digests import RequestDigests
 from gateway.rpc.vault_messages import show_receipt
 from gateway.words.identifiers import read_merchant_id
 
 
-class MerchantServicer(merchant_service_pb2_grpc.MerchantServiceServicer):
+class MerchantServicer(
+    MerchantPolicyCalls, merchant_service_pb2_grpc.MerchantServiceServicer
+):
     """See proto/bailee/v1/merchant_service.proto."""
 
     def __init__(  # noqa: PLR0913 - what it uses, by keyword
@@ -30,7 +35,10 @@ class MerchantServicer(merchant_service_pb2_grpc.MerchantServiceServicer):
         digests: RequestDigests,
         pages: PageTokens,
         vault_id: str,
+        read_policies: ReadPolicies,
+        accept_policy: AcceptPolicy,
     ) -> None:
+        super().__init__(read=read_policies, accept=accept_policy)
         self._create_merchant = create_merchant
         self._read_merchants = read_merchants
         self._update_merchant = update_merchant

@@ -11,13 +11,18 @@ from gateway.merchants.issue_certificate import IssueCertificate
 from gateway.merchants.ports import CertificateIssuer
 from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.switch_caller import SwitchCaller
+from gateway.policy.accept_clock import AcceptClock
+from gateway.policy.publish_policy import PublishPolicy
 from gateway.rpc import operator_messages as messages
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.paging import PageTokens, read_page_size
+from gateway.rpc.policy_calls import OperatorPolicyCalls
 from gateway.rpc.request_digests import RequestDigests
 
 
-class OperatorServicer(operator_service_pb2_grpc.OperatorServiceServicer):
+class OperatorServicer(
+    OperatorPolicyCalls, operator_service_pb2_grpc.OperatorServiceServicer
+):
     """See proto/bailee/v1/operator_service.proto."""
 
     def __init__(  # noqa: PLR0913 - what it uses, by keyword
@@ -31,7 +36,10 @@ class OperatorServicer(operator_service_pb2_grpc.OperatorServiceServicer):
         provider: KeyProvider,
         digests: RequestDigests,
         pages: PageTokens,
+        publish_policy: PublishPolicy,
+        accept_clock: AcceptClock,
     ) -> None:
+        super().__init__(publish=publish_policy, accept_clock=accept_clock)
         self._create_caller = create_caller
         self._read_callers = read_callers
         self._switch_caller = switch_caller

@@ -1,5 +1,7 @@
 """The wire side of PaymentService: reads, does, shows. Holds no rule."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from bailee.v1 import payment_service_pb2 as pb
@@ -10,7 +12,9 @@ from gateway.payments.create_payment import CreatePayment
 from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover
 from gateway.payments.payment_lists import Page
+from gateway.payments.read_payment_events import ReadPaymentEvents
 from gateway.payments.read_payments import PaymentView, ReadPayments
+from gateway.rpc import payment_event_messages as events
 from gateway.rpc import payment_list_messages as lists
 from gateway.rpc import payment_messages as messages
 from gateway.rpc.callers import caller_of_call
@@ -31,6 +35,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         refund_payment: Mover,
         read_payments: ReadPayments,
         list_payments: ListPayments,
+        read_events: ReadPaymentEvents,
         digests: RequestDigests,
         page_tokens: PageTokens,
     ) -> None:
@@ -40,8 +45,10 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self._refund_payment = refund_payment
         self._read_payments = read_payments
         self._list_payments = list_payments
+        self._read_events = read_events
         self._digests = digests
         self._page_tokens = page_tokens
+        self._cursors = events.Cursors(page_tokens)
 
     async def CreatePayment(  # noqa: N802 - the name is gRPC's
         self,
@@ -148,6 +155,42 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
                 "ListRefunds", request, found.position
             ),
         )
+
+    async def ListPaymentEvents(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.ListPaymentEventsRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.ListPaymentEventsResponse:
+        """Returns what happened after a cursor."""
+        merchant = read_merchant_id(request.merchant)
+        after = self._cursors.read(merchant, request.cursor)
+        limit = read_page_size(request.page_size)
+        payment = None
+        if request.payment:
+            payment = messages.read_payment_name(request.payment)
+        found = await self._read_events.list_events(merchant, after, limit + 1, payment)
+        page = found[:limit]
+        end = page[-1].position if page else after
+        return pb.ListPaymentEventsResponse(
+            events=[events.show_event(event) for event in page],
+            next_cursor=self._cursors.show(merchant, end),
+            has_more=len(found) > limit,
+        )
+
+    async def WatchPaymentEvents(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.WatchPaymentEventsRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> AsyncIterator[pb.WatchPaymentEventsResponse]:
+        """Sends what happened after a cursor, then what happens."""
+        merchant = read_merchant_id(request.merchant)
+        after = self._cursors.read(merchant, request.cursor)
+        async with aclosing(self._read_events.watch(merchant, after)) as watched:
+            async for event in watched:
+                yield pb.WatchPaymentEventsResponse(
+                    event=events.show_event(event),
+                    cursor=self._cursors.show(merchant, event.position),
+                )
 
     def _page(
         self, rpc: str, request: pb.ListPaymentsRequest | pb.ListRefundsRequest

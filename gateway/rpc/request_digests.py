@@ -8,6 +8,7 @@ from gateway.idempotency.digest import request_digest
 from gateway.keys.merchant_keys import MerchantKeys
 from gateway.keys.ports import KeyProvider
 from gateway.words.identifiers import GATEWAY, read_merchant_id
+from gateway.words.length_prefix import join_parts
 
 # What differs between two tries of one request, and what must never be remembered in
 # any form (I4). Paths of field names; a request that lacks one is none the worse.
@@ -33,14 +34,39 @@ class RequestDigests:
         Raises:
             RequestInvalid: Its merchant is not a merchant id.
         """
-        copy: Any = type(request)()
-        copy.CopyFrom(request)
+        fields: Any = request
         # Requests that name no merchant are about the gateway itself.
-        named = "merchant" in copy.DESCRIPTOR.fields_by_name
-        key = self._keys.of(read_merchant_id(copy.merchant) if named else GATEWAY)
-        for path in CLEARED:
-            _clear(copy, path)
-        return request_digest(key, rpc, copy.SerializeToString(deterministic=True))
+        named = "merchant" in fields.DESCRIPTOR.fields_by_name
+        key = self._keys.of(read_merchant_id(fields.merchant) if named else GATEWAY)
+        return request_digest(key, rpc, _without_secrets(request))
+
+    def of_items(self, rpc: str, request: Message) -> list[bytes]:
+        """Returns the digest of each of the request's ``items``, in their order.
+
+        What the items share, an envelope for instance, is part of each.
+
+        Raises:
+            RequestInvalid: The request's merchant is not a merchant id.
+        """
+        fields: Any = request
+        key = self._keys.of(read_merchant_id(fields.merchant))
+        shared: Any = type(request)()
+        shared.CopyFrom(request)
+        shared.ClearField("items")
+        common = request_digest(key, rpc, _without_secrets(shared))
+        return [
+            request_digest(key, rpc, join_parts(common, _without_secrets(item)))
+            for item in fields.items
+        ]
+
+
+def _without_secrets(message: Message) -> bytes:
+    """Returns the message's bytes without what is cleared."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for path in CLEARED:
+        _clear(copy, path)
+    return copy.SerializeToString(deterministic=True)
 
 
 def _clear(message: Message, path: tuple[str, ...]) -> None:

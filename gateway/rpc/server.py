@@ -27,7 +27,7 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2_grpc
 
 from gateway.rpc.audit_servicer import AuditServicer
-from gateway.rpc.guard import CALLS_MAX, REQUEST_BYTES_MAX, Guard
+from gateway.rpc.guard import CALLS_MAX, LARGE_REQUEST_BYTES_MAX, Guard
 from gateway.rpc.health import DrainableHealth
 from gateway.rpc.merchant_servicer import MerchantServicer
 from gateway.rpc.operator_servicer import OperatorServicer
@@ -42,7 +42,7 @@ OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     # The guard refuses what is over its own limit, and says why. This one is gRPC's: it
     # bounds memory and ends the call with RESOURCE_EXHAUSTED and no details.
-    ("grpc.max_receive_message_length", 4 * REQUEST_BYTES_MAX),
+    ("grpc.max_receive_message_length", LARGE_REQUEST_BYTES_MAX),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 256),

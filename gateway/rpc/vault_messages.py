@@ -33,6 +33,7 @@ from gateway.words.purposes import GRANTABLE, Purpose
 
 REFERENCE_LENGTH_MAX: Final = 255
 _CIPHERTEXT_BYTES_MAX: Final = 4096 + 64
+_BATCH_BYTES_MAX: Final = 1024 * 1024 + 64
 _KEY_ID_LENGTH_MAX: Final = 64
 # One month beyond the end of the year 9999 is where Python's calendar ends.
 _SECONDS_MAX: Final = 253_402_300_799
@@ -111,7 +112,20 @@ def read_envelope(
     field: str, message: card_pb2.SealedCard | card_pb2.SealedSecurityCode
 ) -> SealedForm:
     """Returns an envelope of a bounded size."""
-    if not 0 < len(message.ciphertext) <= _CIPHERTEXT_BYTES_MAX:
+    return _read_envelope(field, message, _CIPHERTEXT_BYTES_MAX)
+
+
+def read_batch_envelope(field: str, message: card_pb2.SealedBatch) -> SealedForm:
+    """Returns an envelope that holds many cards."""
+    return _read_envelope(field, message, _BATCH_BYTES_MAX)
+
+
+def _read_envelope(
+    field: str,
+    message: card_pb2.SealedCard | card_pb2.SealedSecurityCode | card_pb2.SealedBatch,
+    bytes_max: int,
+) -> SealedForm:
+    if not 0 < len(message.ciphertext) <= bytes_max:
         raise RequestInvalid(f"{field}.ciphertext", "is empty or too long")
     if not 0 < len(message.key_id) <= _KEY_ID_LENGTH_MAX:
         raise RequestInvalid(f"{field}.key_id", "is empty or too long")

@@ -8,9 +8,11 @@ from bailee.v1 import vault_service_pb2_grpc
 from gateway.keys.ports import KeyProvider
 from gateway.rpc import card_list_messages as list_messages
 from gateway.rpc import vault_messages as messages
+from gateway.rpc.batch_messages import read_batch, show_batch
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.paging import PageTokens, read_page_size
 from gateway.rpc.request_digests import RequestDigests
+from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.delete_card_token import DeleteCardToken
 from gateway.vault.read_card_tokens import ReadCardTokens
 from gateway.vault.tokenize_card import TokenizeCard
@@ -25,6 +27,7 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
         self,
         *,
         tokenize_card: TokenizeCard,
+        batch_tokenize_cards: BatchTokenizeCards,
         read_card_tokens: ReadCardTokens,
         delete_card_token: DeleteCardToken,
         provider: KeyProvider,
@@ -33,6 +36,7 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
         clock: Clock,
     ) -> None:
         self._tokenize_card = tokenize_card
+        self._batch_tokenize_cards = batch_tokenize_cards
         self._read_card_tokens = read_card_tokens
         self._delete_card_token = delete_card_token
         self._provider = provider
@@ -52,6 +56,17 @@ class VaultServicer(vault_service_pb2_grpc.VaultServiceServicer):
             digest=self._digests.of("TokenizeCard", request),
         )
         return messages.show_tokenized(await self._tokenize_card.execute(command))
+
+    async def BatchTokenizeCards(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.BatchTokenizeCardsRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.BatchTokenizeCardsResponse:
+        """Stores several cards."""
+        command = read_batch(
+            request, caller=caller_of_call().spiffe_id, digests=self._digests
+        )
+        return show_batch(await self._batch_tokenize_cards.execute(command))
 
     async def GetCardToken(  # noqa: N802 - the name is gRPC's
         self,

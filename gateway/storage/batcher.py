@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.errors import StorageUnavailable
 from gateway.words.identifiers import MerchantId
@@ -68,6 +68,13 @@ class QueuedTask(Queued):
 CommitUnits = Callable[[Sequence[QueuedUnit]], None]
 
 
+class CommitEnded(Protocol):
+    """Is told of every commit, on the storage thread."""
+
+    def __call__(self, units: int, seconds: float, *, failed: bool) -> None:
+        """Notes how many units shared it, and how long it took."""
+
+
 class Batcher:
     """Runs ``commit_units`` on its own thread with what has been queued.
 
@@ -77,6 +84,7 @@ class Batcher:
 
     def __init__(self, commit_units: CommitUnits) -> None:
         self._commit_units = commit_units
+        self.commit_ended: CommitEnded | None = None
         self._queue: queue.SimpleQueue[QueuedUnit | QueuedTask | None] = (
             queue.SimpleQueue()
         )
@@ -111,6 +119,10 @@ class Batcher:
                 raise StorageUnavailable
             self._queue.put(item)
         return item.future
+
+    def depth(self) -> int:
+        """Returns how much is queued."""
+        return self._queue.qsize()
 
     async def close(self) -> None:
         """Commits what is queued and ends the thread."""
@@ -159,13 +171,18 @@ class Batcher:
         return _NOTHING
 
     def _commit(self, units: Sequence[QueuedUnit]) -> None:
+        started, failed = time.monotonic(), False
         try:
             self._commit_units(units)
         except Exception as error:  # noqa: BLE001 - the worker loop must go on
+            failed = True
             for unit in units:
                 unit.value, unit.error = None, StorageUnavailable()
                 unit.error.__cause__ = error
+        seconds = time.monotonic() - started
         _tell(units)
+        if self.commit_ended is not None:
+            self.commit_ended(len(units), seconds, failed=failed)
 
 
 _NOTHING: Final = object()

@@ -6,6 +6,7 @@ Invariants:
   * Erasing leaves nothing of a card that could be read with any key (I10).
 """
 
+import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -30,7 +31,7 @@ from gateway.storage.card_rows import (
 )
 from gateway.storage.codes import CARD_STATES, KEY_KINDS, PURPOSES, store_time
 from gateway.storage.log_rows import Scope
-from gateway.storage.statements import sql
+from gateway.storage.statements import insert_into, sql
 from gateway.storage.tables import (
     FINGERPRINT_PREFIX_BYTES,
     cards,
@@ -51,9 +52,14 @@ from gateway.words.identifiers import CardTokenName, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
+# Rows are never removed, so the number after the highest was never used.
+_SELECT_LAST: Final = sql(select(func.max(cards.c.card)))
 _INSERT_CARD: Final = sql(
     insert(cards).values(
-        {column: bindparam(column.name) for column in (cards.c.scope, *CARD_COLUMNS)}
+        {
+            column: bindparam(column.name)
+            for column in (cards.c.card, cards.c.scope, *CARD_COLUMNS)
+        }
     )
 )
 _MARK_USED: Final = sql(
@@ -83,22 +89,17 @@ _COUNT_NUMBERS: Final = sql(
 
 _OF_CARD: Final = data_keys.c.card == bindparam("of_card")
 # The look-up by merchant keeps a card from using another merchant's wrapping key.
-_INSERT_KEY: Final = sql(
-    insert(data_keys).values(
-        card=bindparam("card"),
-        purpose=bindparam("purpose"),
-        kind=bindparam("kind"),
-        wrapping_key=select(wrapping_keys.c.wrapping_key)
-        .where(
-            wrapping_keys.c.scope == bindparam("scope"),
-            wrapping_keys.c.key_id == bindparam("key_id"),
-            # Its copies would not open once its epoch is destroyed.
-            wrapping_keys.c.retired_at.is_(None),
-        )
-        .scalar_subquery(),
-        wrapped=bindparam("wrapped"),
+_SELECT_WRAPPING: Final = sql(
+    select(wrapping_keys.c.key_id, wrapping_keys.c.wrapping_key).where(
+        wrapping_keys.c.scope == bindparam("scope"),
+        wrapping_keys.c.key_id.in_(
+            select(func.json_each(bindparam("key_ids")).table_valued("value"))
+        ),
+        # Its copies would not open once its epoch is destroyed.
+        wrapping_keys.c.retired_at.is_(None),
     )
 )
+_INSERT_KEY: Final = insert_into(data_keys)
 _KEYS: Final = (
     select(
         data_keys.c.kind,
@@ -181,15 +182,40 @@ class SqliteCardStore:
         self.erasures: list[tuple[CardTokenName, datetime]] = []
 
     def add(self, card: StoredCard, keys: Sequence[WrappedDataKey]) -> None:
-        """See CardStore.add.
+        """See CardStore.add. Raises as ``add_all``."""
+        self.add_all([(card, keys)])
+
+    def add_all(
+        self, cards: Sequence[tuple[StoredCard, Sequence[WrappedDataKey]]]
+    ) -> None:
+        """See CardStore.add_all. Two statements, however many cards there are.
 
         Raises:
             InvariantBroken: A key is wrapped by a wrapping key that the merchant does
-                not have, or the token is taken.
+                not have, or a token is taken.
         """
-        row = {"scope": self._scope.row, **write_card(card)}
-        number = self._connection.execute(_INSERT_CARD, row).lastrowid
-        if number is None:
+        (last,) = self._connection.execute(_SELECT_LAST).fetchone()
+        numbered = list(enumerate(cards, (last or 0) + 1))
+        scope = self._scope.row
+        self._connection.executemany(
+            _INSERT_CARD,
+            [
+                {"card": number, "scope": scope, **write_card(card)}
+                for number, (card, _) in numbered
+            ],
+        )
+        self._insert_keys([(number, keys) for number, (_, keys) in numbered])
+        for number, (card, _) in numbered:
+            if card.state is CardState.ACTIVE:
+                self._numbers[card.token] = number
+
+    def _insert_keys(
+        self, cards: Sequence[tuple[int, Sequence[WrappedDataKey]]]
+    ) -> None:
+        key_ids = {key.wrapping_key_id for _, keys in cards for key in keys}
+        where = {"scope": self._scope.row, "key_ids": json.dumps(list(key_ids))}
+        wrapping = dict(self._connection.execute(_SELECT_WRAPPING, where).fetchall())
+        if len(wrapping) != len(key_ids):
             raise InvariantBroken
         self._connection.executemany(
             _INSERT_KEY,
@@ -198,15 +224,13 @@ class SqliteCardStore:
                     "card": number,
                     "purpose": PURPOSES.code(key.purpose),
                     "kind": KEY_KINDS.code(key.kind),
-                    "scope": self._scope.row,
-                    "key_id": key.wrapping_key_id,
+                    "wrapping_key": wrapping[key.wrapping_key_id],
                     "wrapped": key.wrapped,
                 }
+                for number, keys in cards
                 for key in keys
             ],
         )
-        if card.state is CardState.ACTIVE:
-            self._numbers[card.token] = number
 
     def find(self, token: CardTokenName) -> StoredCard | None:
         """See CardStore.find."""

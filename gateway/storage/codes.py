@@ -15,6 +15,7 @@ from gateway.errors import IntegrityViolation
 from gateway.keys.ports import EpochState
 from gateway.merchants.ports import Environment
 from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
+from gateway.payments.payment_event import EventKind
 from gateway.vault.ports import KeyKind
 from gateway.words.identifiers import RequestId
 from gateway.words.lifecycles import CardState, MerchantState
@@ -114,6 +115,16 @@ MOVE_STATUSES: Final = Codes(
         MoveStatus.SUCCEEDED: 3,
         MoveStatus.FAILED: 4,
         MoveStatus.UNKNOWN: 5,
+    }
+)
+EVENT_KINDS: Final = Codes(
+    {
+        EventKind.CREATED: 1,
+        EventKind.STATE_CHANGED: 2,
+        EventKind.LATE_SUCCESS: 3,
+        EventKind.CAPTURE_CHANGED: 4,
+        EventKind.CANCEL_CHANGED: 5,
+        EventKind.REFUND_CHANGED: 6,
     }
 )
 

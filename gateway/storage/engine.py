@@ -11,6 +11,7 @@ again. What reads a whole log runs on a thread of its own, or in another process
 """
 
 import asyncio
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,8 @@ from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
 from gateway.errors import InvariantBroken, MerchantNotFound, StorageUnavailable
 from gateway.storage.anchor import Erasure
-from gateway.storage.batcher import Batcher
+from gateway.storage.batcher import Batcher, CommitEnded
+from gateway.storage.census import Census, take_census
 from gateway.storage.connection import (
     Connect,
     WriterLock,
@@ -231,6 +233,44 @@ class SqliteStorage:
             return await asyncio.to_thread(lambda: query(self._reader()))
         except sqlite3.Error as error:
             raise StorageUnavailable from error
+
+    def tell_commits_to(self, commit_ended: CommitEnded) -> None:
+        """Tells of every commit from now on, on the storage thread."""
+        self._batcher.commit_ended = commit_ended
+
+    def queue_depth(self) -> int:
+        """Returns how many units wait for a commit."""
+        return self._batcher.depth()
+
+    def sizes(self) -> Mapping[str, int]:
+        """Returns the bytes of the database's files, and those free beside them."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return {
+            "database": self._path.stat().st_size,
+            "write_ahead_log": log.stat().st_size if log.exists() else 0,
+            "free": shutil.disk_usage(self._path.parent).free,
+        }
+
+    async def census(self) -> Census:
+        """Counts over all merchants.
+
+        Raises:
+            StorageUnavailable: The database did not answer.
+        """
+        return await self._read_aside(take_census)
+
+    async def probe(self) -> None:
+        """Writes something that changes nothing, and waits until it is on disk.
+
+        Raises:
+            StorageUnavailable: Nothing can be written; ``problem`` says why.
+        """
+        await self._batcher.run_between_commits(self._writer.probe)
+
+    @property
+    def problem(self) -> str:
+        """Why the last commit failed and what to do; empty when it did not."""
+        return self._writer.problem
 
     async def purge(self) -> None:
         """Moves the write-ahead log into the database and empties it.

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.errors import PaymentNotFound
 from gateway.payments.payment import Move, Payment
+from gateway.payments.payment_event import PaymentEvent
 from gateway.payments.payment_lists import (
     Page,
     PaymentFilter,
@@ -28,7 +29,7 @@ from gateway.payments.payment_lists import (
     RefundFilter,
     RefundPage,
 )
-from gateway.storage import payment_list_store
+from gateway.storage import payment_event_store, payment_list_store
 from gateway.storage.codes import store_time
 from gateway.storage.log_rows import Scope
 from gateway.storage.payment_rows import (
@@ -301,6 +302,18 @@ class SqlitePaymentStore:
         """See PaymentStore.list_refunds."""
         return payment_list_store.list_refunds(
             self._connection, self._scope, wanted, page
+        )
+
+    def append_event(self, event: PaymentEvent) -> None:
+        """See PaymentStore.append_event."""
+        payment_event_store.append_event(self._connection, self._scope, event)
+
+    def events(
+        self, after: int, limit: int, payment: PaymentName | None = None
+    ) -> Sequence[PaymentEvent]:
+        """See PaymentStore.events."""
+        return payment_event_store.events(
+            self._connection, self._scope, after, limit, payment
         )
 
     def find_customer(

@@ -164,12 +164,15 @@ request_records: Final = _table(
     _scope(),
     _blob("request_id"),
     _text("rpc"),
+    # Before the others: SQLite 3.40's integrity_check takes a NOT NULL column for NULL
+    # when a column of the key comes after it.
+    _integer("item"),
     _blob("digest"),
     _text("resource"),
     _integer("entry_index"),
     _integer("created_at"),
     _integer("mismatches"),
-    PrimaryKeyConstraint("scope", "request_id", "rpc"),
+    PrimaryKeyConstraint("scope", "request_id", "rpc", "item"),
     rowid=False,
 )
 
@@ -401,7 +404,38 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 # Small whatever the size of the tables: what is settled is not in them.
 Index("payments_unsettled", payments.c.created_at, sqlite_where=is_unsettled_payment())
+Index(
+    "payments_needing_attention",
+    payments.c.created_at,
+    sqlite_where=payments.c.state == PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION),
+)
 Index("moves_unsettled", moves.c.created_at, sqlite_where=is_unsettled_move())
+
+# ``position`` counts the merchant's events without gaps; a reader's cursor is one.
+payment_events: Final = _table(
+    "payment_events",
+    _scope(),
+    _integer("position"),
+    _integer("payment", ForeignKey("payments.payment")),
+    _integer("kind"),
+    _integer("at"),
+    _integer("previous_state", optional=True),
+    _integer("state"),
+    _integer("authorized"),
+    _integer("capturable"),
+    _integer("captured"),
+    _integer("refunded"),
+    _integer("refund_pending"),
+    _integer("move", ForeignKey("moves.move"), optional=True),
+    _integer("move_status", optional=True),
+    PrimaryKeyConstraint("scope", "position"),
+    rowid=False,
+)
+Index(
+    "payment_events_by_payment",
+    payment_events.c.payment,
+    payment_events.c.position,
+)
 
 customers: Final = _table(
     "customers",

@@ -33,6 +33,24 @@ _log: Final = logging.getLogger(__name__)
 _FATAL: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 )
+# But a write that was refused (a quota, a read-only mount) put nothing into the file
+# that a rollback leaves there; the next one may succeed.
+_RECOVERABLE: Final = frozenset({sqlite3.SQLITE_IOERR_WRITE})
+_ADVICE: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full; free space, it goes on by itself",
+    sqlite3.SQLITE_READONLY: (
+        "the database cannot be written; look at its mode and its mount, it goes on by "
+        "itself"
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "the disk refuses to be written; look at its quota, its mount and the kernel's "
+        "log"
+    ),
+}
+_STOPPED: Final = (
+    "the disk failed or the database is damaged: nothing is written until a person "
+    "looked at the disk, ran `bailee audit verify` and restarted the gateway"
+)
 _PRIMARY_CODE: Final = 0xFF
 # What the database refuses because of what it was asked, not because of how it is.
 _BUGS: Final = (
@@ -73,6 +91,28 @@ class Writer:
         self._erasures: list[Erasure] = []
         self.note_erasures: Callable[[Sequence[Erasure]], None] | None = None
         self._stopped = False
+        self.problem = ""
+
+    def probe(self) -> None:
+        """Commits a change of a number in the database's header that nobody reads.
+
+        Raises:
+            StorageUnavailable: It is not on disk; ``problem`` says why.
+        """
+        if self._stopped:
+            raise StorageUnavailable
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            (number,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version={1 - number}")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._report(error)
+            raise StorageUnavailable from error
+        self.problem = ""
 
     def commit(self, units: Sequence[QueuedUnit]) -> None:
         """Commits the units together and sets each one's value or error.
@@ -181,7 +221,10 @@ class Writer:
     def _report(self, error: sqlite3.Error) -> None:
         code = getattr(error, "sqlite_errorcode", 0)
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        self._stopped = code & _PRIMARY_CODE in _FATAL
+        primary = code & _PRIMARY_CODE
+        self._stopped = primary in _FATAL and code not in _RECOVERABLE
+        advice = _ADVICE.get(primary, "the last commit failed; it is tried again")
+        self.problem = _STOPPED if self._stopped else advice
         fields = {"error": name, "stopped": self._stopped}
         _log.error("a commit failed", extra=fields)
 

@@ -93,6 +93,11 @@ class CardStore(Protocol):
     def add(self, card: StoredCard, keys: Sequence[WrappedDataKey]) -> None:
         """Stores a card and the wrapped copies of its two data keys."""
 
+    def add_all(
+        self, cards: Sequence[tuple[StoredCard, Sequence[WrappedDataKey]]]
+    ) -> None:
+        """Stores cards as ``add`` does: all of them, or none."""
+
     def find(self, token: CardTokenName) -> StoredCard | None:
         """Returns the card, erased or not."""
 

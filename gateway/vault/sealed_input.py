@@ -11,7 +11,7 @@ The format is documented in proto/bailee/v1/card.proto.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,17 +21,24 @@ from gateway.cards.details import BILLING_LENGTHS, BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
 from gateway.cards.security_code import SecurityCode
-from gateway.errors import PlainCardRefused, SealedCardRejected
+from gateway.errors import (
+    CardInvalid,
+    GatewayError,
+    PlainCardRefused,
+    SealedCardRejected,
+)
 from gateway.keys.ports import KeyProvider
 from gateway.words.identifiers import MerchantId, RequestId
 from gateway.words.length_prefix import join_parts
 
 CARD_LABEL: Final = "bailee-card/v1"
+BATCH_LABEL: Final = "bailee-card-batch/v1"
 SECURITY_CODE_LABEL: Final = "bailee-security-code/v1"
 SUITE_NAME: Final = "X25519-HKDF_SHA256-AES256GCM"
 LUHN_NOT_CHECKED: Final = "LUHN_NOT_CHECKED"
 
 _PLAINTEXT_BYTES_MAX: Final = 4096
+_BATCH_BYTES_MAX: Final = 1024 * 1024
 _OVERHEAD_BYTES: Final = 32 + 16  # the encapsulated key and the tag
 _AGE_MAX: Final = timedelta(minutes=10)
 # Clocks differ; a caller's may be a little ahead.
@@ -121,21 +128,26 @@ class SealedInput:
         """
         if isinstance(form, SealedForm):
             content = self._open(CARD_LABEL, form, context, now)
-            form = _read_card(content)
+            form = _read_card(content, _CARD_KEYS)
         elif not self._accept_plain_cards:
             raise PlainCardRefused
-        number = Pan(form.number)
-        expiry = Expiry(form.expiry_month, form.expiry_year)
-        expiry.check(now)
-        code = None
-        if form.security_code:
-            code = SecurityCode(form.security_code)
-            number.brand.check_security_code(code)
-        return ReceivedCard(
-            details=CardDetails(number=number, expiry=expiry, billing=form.billing),
-            security_code=code,
-            warnings=() if number.passes_luhn else (LUHN_NOT_CHECKED,),
-        )
+        return check_card(form, now)
+
+    def open_batch(
+        self, form: SealedForm, context: EnvelopeContext, now: datetime
+    ) -> Sequence[PlainForm | GatewayError]:
+        """Returns the cards of one envelope, each in its place and not yet checked.
+
+        In the place of a card that cannot be read stands what is wrong with it.
+
+        Raises:
+            SealedCardRejected: The envelope does not open for this call, or is stale.
+        """
+        content = self._open(BATCH_LABEL, form, context, now, _BATCH_BYTES_MAX)
+        cards = content.get("cards")
+        if set(content) != {"cards", "sealed_at"} or not isinstance(cards, list):
+            raise SealedCardRejected
+        return [_read_item(card) for card in cards]
 
     def open_security_code(
         self, form: SealedForm, context: EnvelopeContext, now: datetime
@@ -154,10 +166,15 @@ class SealedInput:
         return SecurityCode(code, field="security_code")
 
     def _open(
-        self, label: str, form: SealedForm, context: EnvelopeContext, now: datetime
+        self,
+        label: str,
+        form: SealedForm,
+        context: EnvelopeContext,
+        now: datetime,
+        bytes_max: int = _PLAINTEXT_BYTES_MAX,
     ) -> Mapping[str, Any]:
         body_bytes = len(form.ciphertext) - _OVERHEAD_BYTES
-        if not 0 < body_bytes <= _PLAINTEXT_BYTES_MAX:
+        if not 0 < body_bytes <= bytes_max:
             raise SealedCardRejected
         info = seal_info(label, self._provider.vault_id, form.key_id, context)
         plain = self._provider.open_sealed(form.key_id, form.ciphertext, info, now)
@@ -166,6 +183,27 @@ class SealedInput:
         if not now - _AGE_MAX <= sealed_at <= now + _AHEAD_MAX:
             raise SealedCardRejected
         return content
+
+
+def check_card(form: PlainForm, now: datetime) -> ReceivedCard:
+    """Returns the card, if it can be one and is valid now.
+
+    Raises:
+        CardInvalid: Number, expiry or security code cannot be right.
+        CardExpired: The card's last month has ended.
+    """
+    number = Pan(form.number)
+    expiry = Expiry(form.expiry_month, form.expiry_year)
+    expiry.check(now)
+    code = None
+    if form.security_code:
+        code = SecurityCode(form.security_code)
+        number.brand.check_security_code(code)
+    return ReceivedCard(
+        details=CardDetails(number=number, expiry=expiry, billing=form.billing),
+        security_code=code,
+        warnings=() if number.passes_luhn else (LUHN_NOT_CHECKED,),
+    )
 
 
 def _read_json(plain: bytes) -> Mapping[str, Any]:
@@ -187,9 +225,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read_card(content: Mapping[str, Any]) -> PlainForm:
-    keys = set(content)
-    if not _CARD_KEYS <= keys <= _CARD_KEYS | _CARD_OPTIONAL:
+def _read_item(content: object) -> PlainForm | GatewayError:
+    """Returns a card of a batch; the batch has the time, so the card has none."""
+    try:
+        if not isinstance(content, dict):
+            raise SealedCardRejected
+        return _read_card(content, _CARD_KEYS - {"sealed_at"})
+    except (SealedCardRejected, CardInvalid) as error:
+        return error
+
+
+def _read_card(content: Mapping[str, Any], required: Set[str]) -> PlainForm:
+    keys = content.keys()
+    if not required <= keys <= required | _CARD_OPTIONAL:
         raise SealedCardRejected
     billing = content.get("billing", {})
     if not isinstance(billing, dict) or not billing.keys() <= BILLING_LENGTHS.keys():

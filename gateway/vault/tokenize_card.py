@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.audit.ports import Appended, Receipt
-from gateway.errors import InvariantBroken, PolicyDenied, RequestIdReused
+from gateway.errors import InvariantBroken, RequestIdReused
 from gateway.idempotency.claims import Repeated, Reused, claim, look_up
 from gateway.idempotency.ports import RequestRecord
 from gateway.policy.mandate import Mandate
@@ -109,9 +109,7 @@ class TokenizeCard:
             merchant, lambda unit: _store(unit, command, prepared)
         )
         if isinstance(done, Refusal):
-            raise PolicyDenied(
-                metadata={"rule": done.rule, "purpose": done.purpose.value}
-            )
+            raise done.error()
         if isinstance(done, Reused):
             raise RequestIdReused
         if isinstance(done, Repeated):

@@ -24,7 +24,7 @@ result) is not an error but a state of the payment.
 
 Three failures come from the transport and carry no reason: `UNAVAILABLE` when nobody
 answers or a certificate is refused (`bailee doctor` tells which), `RESOURCE_EXHAUSTED`
-when a message is over 256 KiB or too many calls are open, `DEADLINE_EXCEEDED` when the
+when a message is over 2 MiB or too many calls are open, `DEADLINE_EXCEEDED` when the
 caller's own deadline passed. After the first and the last, send the same request with
 the same `request_id` to learn what became of it.
 

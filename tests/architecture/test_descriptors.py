@@ -42,6 +42,7 @@ FORBIDDEN_TYPES = {
         "CardInput",
         "PlainCard",
         "SealedCard",
+        "SealedBatch",
         "SealedSecurityCode",
         "BillingDetails",
     )
@@ -80,10 +81,15 @@ CARRIERS = """
     Merchant.display_name Merchant.log_origin Merchant.name
     Money.currency
     NextAction.redirect_url
+    ListPaymentEventsResponse.next_cursor WatchPaymentEventsResponse.cursor
+    PaymentEvent.payment
     Payment.card_token Payment.charge_once_key Payment.description
     Payment.failure_reason Payment.MetadataEntry.key Payment.MetadataEntry.value
     Payment.merchant_reference Payment.name Payment.processor_account
     Payment.processor_object Payment.statement_descriptor_suffix
+    GetPolicyResponse.document Policy.name Policy.sha256
+    PublishPolicyResponse.narrowings PublishPolicyResponse.sha256
+    PublishPolicyResponse.widenings
     Receipt.card_salt Receipt.entry Receipt.object_salt Receipt.proof
     Refund.failure_reason Refund.name Refund.payment Refund.processor_object
     Refund.reason

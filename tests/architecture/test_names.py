@@ -122,6 +122,18 @@ class TestMoney:
         assert any(path.startswith("gateway/payments/") for path in MODULES)
 
 
+class TestPayments:
+    def test_are_stored_with_the_event_of_their_change(self):
+        """Leases and steps are no change that anybody sees."""
+        pattern = r"payments\.(save|add|add_move|save_move)\("
+
+        assert matching(pattern) == {
+            "gateway/payments/keep_changes.py",
+            "gateway/payments/processor_steps.py",
+            "gateway/payments/settle_unknown_payments.py",
+        }
+
+
 class TestErrors:
     def test_only_the_guard_ends_a_call(self):
         """Servicers raise; a status set elsewhere could carry any text."""

@@ -3,6 +3,7 @@
 from gateway.policy.notify_merchants import NotifyMerchants
 from gateway.policy.publish_policy import PublishPolicy
 from gateway.policy.versions import SHIPPED
+from tests.builders.vault import a_request_id
 
 TEXT = SHIPPED.document.text
 RECURRING_ROW = (
@@ -47,4 +48,6 @@ async def publish(storage, clock, policy_time, document):
     """Publishes a document and tells every merchant."""
     notify = NotifyMerchants(storage=storage, clock=clock, policy_at=policy_time.at)
     publishing = PublishPolicy(storage=storage, notify=notify, clock=clock)
-    return await publishing.execute(document, "operator/test")
+    return await publishing.execute(
+        document, caller="operator/test", request_id=a_request_id()
+    )

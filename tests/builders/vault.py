@@ -16,6 +16,7 @@ from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.mandate import DEFAULT_PURPOSES, Mandate
 from gateway.policy.policy_time import PolicyTime
 from gateway.storage.engine import SqliteStorage
+from gateway.vault.batch_tokenize_cards import BatchTokenizeCards
 from gateway.vault.card_access import CardAccess, Use
 from gateway.vault.delete_card_token import DeleteCardToken, DeleteCardTokenCommand
 from gateway.vault.ports import CardField
@@ -185,6 +186,12 @@ class Vault:
             clock=self.clock,
         )
         self.rotation = self.a_rotation()
+        self.batch_tokenize_cards = BatchTokenizeCards(
+            storage=self.storage,
+            sealed_input=self.sealed_input,
+            seal_card=self.seal_card,
+            clock=self.clock,
+        )
         self.delete_card_token = DeleteCardToken(
             storage=self.storage, backups=self.rotation, clock=self.clock
         )

@@ -4,13 +4,11 @@ import re
 
 import pytest
 from bailee import AsyncClient, Client
-from bailee.v1 import payment_service_pb2, vault_service_pb2
 
-SERVICES = [
-    vault_service_pb2.DESCRIPTOR.services_by_name["VaultService"],
-    payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"],
-]
-RPCS = [method.name for service in SERVICES for method in service.methods]
+from gateway.rpc.authorization import ROLES
+
+# Operators have the command ``bailee`` and a listener of their own.
+RPCS = sorted(rpc.rpartition("/")[2] for rpc in ROLES if "OperatorService" not in rpc)
 
 
 def method_name(rpc):

@@ -46,6 +46,7 @@ from tests.builders.rows import (
     a_payment,
     a_record,
     a_reference,
+    a_wrapping_key,
     add_card,
     add_payment,
     keys_of,
@@ -93,6 +94,31 @@ class RequestsContract:
 
         assert changed == a_record(mismatches=2, entry_index=7)
         assert other == a_record(request_id=OTHER_REQUEST)
+
+    async def test_tells_the_items_of_a_batch_apart(self, storage):
+        items = [
+            a_record(item=place, resource=f"card-{place}", digest=bytes([place]) * 32)
+            for place in (0, 1, 7)
+        ]
+
+        def work(unit):
+            unit.requests.add_all(items)
+            unit.requests.add(a_record(request_id=OTHER_REQUEST))
+            unit.requests.add(a_record(rpc="CreatePayment"))
+            unit.requests.count_mismatch(RPC, REQUEST, 7)
+            return unit.requests.find(RPC, REQUEST)
+
+        first = await storage.commit(SHOP, work)
+
+        changed = replace(items[2], mismatches=1)
+        assert first == items[0]
+        found = await storage.read(
+            SHOP, lambda unit: unit.requests.find_items(RPC, REQUEST)
+        )
+        assert dict(found) == {0: items[0], 1: items[1], 7: changed}
+        assert not await storage.read(
+            OTHER, lambda unit: unit.requests.find_items(RPC, REQUEST)
+        )
 
 
 class MerchantsContract:
@@ -343,6 +369,35 @@ class CardsContract:
             await storage.commit(SHOP, lambda unit: add_card(unit, keys=bad))
 
         assert not await storage.read(SHOP, lambda unit: unit.cards.find(TOKEN))
+
+    async def test_stores_many_cards_or_none(self, storage):
+        cards = [a_card(), a_card(OTHER_TOKEN, customer_reference="customer-2")]
+        good = [(card, keys_of(card.token)) for card in cards]
+        bad = [good[0], (cards[1], keys_of(purposes=[Purpose.TRANSFER]))]  # no such key
+
+        def prepare(unit):
+            for purpose in (Purpose.RECURRING, Purpose.VERIFICATION):
+                unit.keys.add(a_wrapping_key(purpose))
+
+        await storage.commit(SHOP, prepare)
+        for refused in (bad, [good[0], good[0]]):
+            with pytest.raises(InvariantBroken):
+                await storage.commit(
+                    SHOP, lambda unit, refused=refused: unit.cards.add_all(refused)
+                )
+        assert not await storage.read(SHOP, lambda unit: unit.cards.find(TOKEN))
+
+        await storage.commit(SHOP, lambda unit: unit.cards.add_all(good))
+
+        for card, keys in good:
+            stored = await storage.read(
+                SHOP,
+                lambda unit, token=card.token: (
+                    unit.cards.find(token),
+                    list(unit.cards.keys(token)),
+                ),
+            )
+            assert stored == (card, keys)
 
     async def test_marks_use(self, storage):
         await storage.commit(SHOP, add_card)

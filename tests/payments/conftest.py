@@ -3,9 +3,11 @@
 import pytest
 
 from tests.builders.payments import a_till
+from tests.payments.stories import check_stories
 
 
 @pytest.fixture
 async def till(tmp_path):
     async with a_till(tmp_path) as opened:
         yield opened
+        await check_stories(opened.storage)

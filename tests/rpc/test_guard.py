@@ -138,7 +138,7 @@ class TestReading:
 
     async def test_lets_grpc_refuse_a_huge_message(self, channel):
         """Before a byte of it reaches Python; this status has no details."""
-        refusal = await refusal_of(send_raw(channel, bytes(1 << 20)))
+        refusal = await refusal_of(send_raw(channel, bytes(3 << 20)))
 
         assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "")
 
@@ -151,7 +151,7 @@ class TestReading:
         assert (await refusal_of(call)).code == "RESOURCE_EXHAUSTED"
 
     async def test_still_answers_after_them(self, channel):
-        await refusal_of(send_raw(channel, bytes(1 << 20)))
+        await refusal_of(send_raw(channel, bytes(3 << 20)))
 
         assert (await get(channel)).card_token.name == BILLING
 

@@ -73,6 +73,7 @@ GetPayment = payment_service_pb2.GetPaymentRequest
 ListPayments = payment_service_pb2.ListPaymentsRequest
 GetRefund = payment_service_pb2.GetRefundRequest
 ListRefunds = payment_service_pb2.ListRefundsRequest
+ListPaymentEvents = payment_service_pb2.ListPaymentEventsRequest
 SealedCard = card_pb2.SealedCard
 
 
@@ -116,6 +117,7 @@ class Site:
         digests = RequestDigests(Keys())
         vault = VaultServicer(
             tokenize_card=self.use_case,
+            batch_tokenize_cards=self.use_case,
             read_card_tokens=self.use_case,
             delete_card_token=self.use_case,
             provider=Keys(),
@@ -130,6 +132,7 @@ class Site:
             refund_payment=self.use_case,
             read_payments=self.use_case,
             list_payments=self.use_case,
+            read_events=self.use_case,
             digests=digests,
             page_tokens=PageTokens(Keys()),
         )
@@ -146,6 +149,7 @@ class Site:
             ListPayments: payments.ListPayments,
             GetRefund: payments.GetRefund,
             ListRefunds: payments.ListRefunds,
+            ListPaymentEvents: payments.ListPaymentEvents,
         }
 
     def call(self, request):

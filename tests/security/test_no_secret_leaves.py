@@ -81,6 +81,12 @@ class Seen:
         self.texts.append(repr(answer.SerializeToString()))
         return answer
 
+    def call_all(self, function, *arguments):
+        """Calls what returns the items of an answer."""
+        answers = function(*arguments)
+        self.texts += [repr(answer.SerializeToString()) for answer in answers]
+        return answers
+
 
 def a_card(number):
     return Card(
@@ -92,8 +98,12 @@ def a_card(number):
     )
 
 
+METRICS = f"127.0.0.1:{free_port()}"
+
+
 def start(folder, bank, mode, boundary="none"):
     settings = {
+        "BAILEE_METRICS_LISTEN": METRICS,
         "BAILEE_SIMULATOR_URL": bank,
         "BAILEE_LOG_LEVEL": "DEBUG",
         "BAILEE_ACCEPT_PLAIN_CARDS": "true",
@@ -165,7 +175,7 @@ def drive(client, seen, bank):
         seen.call(client._call, client._connection.vault.TokenizeCard, request)
     read_log(client, seen)
     send_garbage(client, seen)
-    drive_vault(client, seen, token, PLAIN)
+    drive_vault(client, seen, token, a_card(PLAIN))
     seen.call(client.delete_card_token, token)
 
 
@@ -179,9 +189,15 @@ def drive_lists(client, seen):
         pb.GetRefundRequest(merchant=merchant, refund=OK),
         pb.ListRefundsRequest(merchant=merchant),
         pb.ListRefundsRequest(merchant=merchant, payment=OK),
+        pb.ListPaymentEventsRequest(merchant=merchant),
+        pb.ListPaymentEventsRequest(merchant=merchant, cursor=OK, payment=OK),
     ):
         rpc = request.DESCRIPTOR.name.removesuffix("Request")
         seen.call(client._call, getattr(stub, rpc), request)
+    watched = client.watch_payment_events()
+    assert seen.call(next, watched)
+    watched.close()
+    seen.call(next, client.watch_payment_events(cursor=OK))
 
 
 def read_log(client, seen):
@@ -208,6 +224,13 @@ def send_garbage(client, seen):
             call(b"\xff\xff" + MALFORMED.encode() + SECURITY_CODE.encode(), timeout=5)
         seen.texts.append(str(caught.value))
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def read_metrics():
+    with urllib.request.urlopen(f"http://{METRICS}/metrics") as answer:
+        text = answer.read().decode()
+    assert "bailee_declines_total" in text
+    return text
 
 
 def arm(bank, operation, fault):
@@ -241,6 +264,7 @@ def run(tmp_path, mode):
                 wait(client)
                 drive(client, seen, bank)
                 time.sleep(3)  # the resolver asks about the lost ones
+                seen.texts.append(read_metrics())
         finally:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""SQLite lists payments and refunds, each page by the index made for it."""
+"""SQLite lists payments, refunds and events, each by the index made for it."""
 
 import re
 import sqlite3
@@ -14,6 +14,7 @@ from gateway.storage.payment_list_store import (
 )
 from gateway.storage.schema import migrate
 from tests.builders.storage import open_shop
+from tests.contract.payment_events_contract import PaymentEventsContract
 from tests.contract.payment_lists_contract import PaymentListsContract
 
 # Which index leads when several filters are set: the one that leaves the fewest rows.
@@ -44,6 +45,10 @@ async def storage(tmp_path):
 
 
 class TestSqlitePaymentLists(PaymentListsContract):
+    pass
+
+
+class TestSqlitePaymentEvents(PaymentEventsContract):
     pass
 
 

@@ -49,6 +49,8 @@ WITHOUT_SCOPE = {
     "caller_store._SELECT_PAGE": "the store refuses units of merchants",
     "caller_store._ENABLE": "the store refuses units of merchants",
     "caller_store._PUT_CALLER": "the store refuses units of merchants",
+    "card_store._SELECT_LAST": "the highest number of any row: rows share them",
+    "card_store._INSERT_KEY": "of a card that was just stored in the unit's scope",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
     "data_key_store._CARDS_UNDER": "a rotation works for every merchant",

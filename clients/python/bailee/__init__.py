@@ -4,7 +4,7 @@ Start with ``Client.from_bundle(path)``; the README shows a first charge.
 """
 
 from bailee.bundle import Bundle
-from bailee.card import Billing, Card
+from bailee.card import Billing, Card, CardItem
 from bailee.client import AsyncClient, Client, new_request_id
 from bailee.errors import BaileeError, LogRollback, ReceiptInvalid
 from bailee.retries import Retries
@@ -15,6 +15,7 @@ __all__ = [
     "Billing",
     "Bundle",
     "Card",
+    "CardItem",
     "Client",
     "LogRollback",
     "ReceiptInvalid",

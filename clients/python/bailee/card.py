@@ -41,3 +41,17 @@ class Card:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Card is never serialised; seal it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardItem:
+    """One card of a batch, whose it is, and what was agreed.
+
+    ``purposes`` are such as ``"payment.recurring"``; nothing means customer-initiated
+    payments and verification.
+    """
+
+    card: Card
+    customer_reference: str = ""
+    purposes: tuple[str, ...] = ()
+    agreement_reference: str = ""

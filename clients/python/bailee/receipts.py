@@ -14,7 +14,7 @@ import base64
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -252,17 +252,26 @@ class LogMemories:
         )
 
     def accept(self, merchant: str, response: Message, size_before: int) -> None:
-        """Checks the receipt of an answer, if it has one, and remembers its log.
+        """Checks every receipt of an answer and remembers the log.
 
         Raises:
-            ReceiptInvalid: The receipt does not verify.
+            ReceiptInvalid: A receipt does not verify.
             LogRollback: The log is shorter than before the call, or forked.
         """
-        if "receipt" not in response.DESCRIPTOR.fields_by_name:
-            return
-        if not response.HasField("receipt"):
-            return
-        verified = self.verify(merchant, getattr(response, "receipt"))  # noqa: B009
-        self._memories[merchant].accept(
-            verified.checkpoint, size_before_call=size_before
-        )
+        for receipt in receipts_of(response):
+            verified = self.verify(merchant, receipt)
+            self._memories[merchant].accept(
+                verified.checkpoint, size_before_call=size_before
+            )
+
+
+def receipts_of(response: Message) -> Iterator[receipt_pb2.Receipt]:
+    """Yields the receipt of an answer, and those of a batch's items."""
+    fields = response.DESCRIPTOR.fields_by_name
+    if "receipt" in fields and response.HasField("receipt"):
+        yield getattr(response, "receipt")  # noqa: B009
+    if "results" in fields:
+        for result in getattr(response, "results"):  # noqa: B009
+            chosen = result.WhichOneof("result")
+            if chosen is not None:
+                yield from receipts_of(getattr(result, chosen))

@@ -6,7 +6,7 @@ everything that must not change bound into ``info``.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,6 +22,7 @@ from bailee.errors import SealingKeyUntrusted
 from bailee.v1 import card_pb2, vault_service_pb2
 
 _CARD_LABEL: Final = "bailee-card/v1"
+_BATCH_LABEL: Final = "bailee-card-batch/v1"
 _SECURITY_CODE_LABEL: Final = "bailee-security-code/v1"
 _KEY_LABEL: Final = "bailee-sealing-key/v1"
 _SUITE_NAME: Final = "X25519-HKDF_SHA256-AES256GCM"
@@ -74,20 +75,21 @@ class Sealer:
         self, card: Card, *, merchant: str, rpc: str, request_id: str, item: int = 0
     ) -> card_pb2.SealedCard:
         """Seals a card for one call; the envelope opens in no other."""
-        content: dict[str, object] = {
-            "number": card.number,
-            "expiry_month": card.expiry_month,
-            "expiry_year": card.expiry_year,
-        }
-        if card.security_code:
-            content["security_code"] = card.security_code
-        if card.billing is not None:
-            given = {key: text for key, text in asdict(card.billing).items() if text}
-            content["billing"] = given
+        content = _content_of(card)
         key_id, sealed = self._seal(
             _CARD_LABEL, content, merchant, rpc, request_id, str(item)
         )
         return card_pb2.SealedCard(key_id=key_id, ciphertext=sealed)
+
+    def seal_batch(
+        self, cards: Iterable[Card], *, merchant: str, rpc: str, request_id: str
+    ) -> card_pb2.SealedBatch:
+        """Seals the cards of one batch in one envelope, in their order."""
+        content: dict[str, object] = {"cards": [_content_of(card) for card in cards]}
+        key_id, sealed = self._seal(
+            _BATCH_LABEL, content, merchant, rpc, request_id, "0"
+        )
+        return card_pb2.SealedBatch(key_id=key_id, ciphertext=sealed)
 
     def seal_security_code(
         self, code: str, *, merchant: str, rpc: str, request_id: str
@@ -136,6 +138,20 @@ class Sealer:
             ) from error
         if key.key_id != expected[:16]:
             raise SealingKeyUntrusted("a sealing key is not named after its bytes")
+
+
+def _content_of(card: Card) -> dict[str, object]:
+    content: dict[str, object] = {
+        "number": card.number,
+        "expiry_month": card.expiry_month,
+        "expiry_year": card.expiry_year,
+    }
+    if card.security_code:
+        content["security_code"] = card.security_code
+    if card.billing is not None:
+        given = {key: text for key, text in asdict(card.billing).items() if text}
+        content["billing"] = given
+    return content
 
 
 def _expiry_of(key: vault_service_pb2.SealingKey) -> datetime:

@@ -6,13 +6,15 @@ from typing import Self
 
 from bailee._async.cards import AsyncCardCalls
 from bailee._async.connection import AsyncConnection
+from bailee._async.log import AsyncLogCalls
+from bailee._async.merchants import AsyncMerchantCalls
 from bailee._async.payments import AsyncPaymentCalls
 from bailee.audit.journal import RequestJournal
 from bailee.bundle import Bundle
 from bailee.retries import Retries
 
 
-class AsyncClient(AsyncCardCalls, AsyncPaymentCalls):
+class AsyncClient(AsyncCardCalls, AsyncPaymentCalls, AsyncMerchantCalls, AsyncLogCalls):
     """Calls one gateway. Safe to share between tasks and threads.
 
     Every method that changes something takes ``request_id`` (a UUID4); without one the

@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 
+import grpc
+
 from bailee._async.connection import AsyncCalls
 from bailee.card import Card
+from bailee.errors import from_rpc_error
 from bailee.requests import (
     money,
     new_request_id,
@@ -265,3 +268,41 @@ class AsyncPaymentCalls(AsyncCalls):
         rpc = self._connection.payments.ListRefunds
         async for refund in self._each(rpc, request, lambda page: page.refunds):
             yield refund
+
+    async def list_payment_events(
+        self, *, cursor: str = "", payment: str = "", page_size: int = 0
+    ) -> payment_service_pb2.ListPaymentEventsResponse:
+        """Returns what happened after a cursor, oldest first.
+
+        Keep ``next_cursor`` together with what you did about the events; while
+        ``has_more`` is set there is more to fetch at once.
+
+        Args:
+            cursor: Where an earlier answer ended; empty for the first event there is.
+            payment: The events of one payment only.
+            page_size: How many to fetch.
+        """
+        request = payment_service_pb2.ListPaymentEventsRequest(
+            merchant=self.merchant, cursor=cursor, payment=payment, page_size=page_size
+        )
+        return await self._call(self._connection.payments.ListPaymentEvents, request)
+
+    async def watch_payment_events(
+        self, *, cursor: str = ""
+    ) -> AsyncIterator[payment_service_pb2.WatchPaymentEventsResponse]:
+        """Yields what happened after a cursor, then what happens.
+
+        Each event comes at least once. The stream ends when the gateway stops; start
+        again with the last cursor that you dealt with.
+
+        Args:
+            cursor: Where to begin; empty for the first event there is.
+        """
+        request = payment_service_pb2.WatchPaymentEventsRequest(
+            merchant=self.merchant, cursor=cursor
+        )
+        try:
+            async for event in self._connection.payments.WatchPaymentEvents(request):
+                yield event
+        except grpc.RpcError as rpc_error:
+            raise from_rpc_error(rpc_error, "") from None

@@ -6,13 +6,15 @@ from typing import Self
 
 from bailee._sync.cards import CardCalls
 from bailee._sync.connection import Connection
+from bailee._sync.log import LogCalls
+from bailee._sync.merchants import MerchantCalls
 from bailee._sync.payments import PaymentCalls
 from bailee.audit.journal import RequestJournal
 from bailee.bundle import Bundle
 from bailee.retries import Retries
 
 
-class Client(CardCalls, PaymentCalls):
+class Client(CardCalls, PaymentCalls, MerchantCalls, LogCalls):
     """Calls one gateway. Safe to share between tasks and threads.
 
     Every method that changes something takes ``request_id`` (a UUID4); without one the

@@ -22,7 +22,9 @@ from bailee.receipts import LogMemories, VerifiedReceipt
 from bailee.retries import Retries
 from bailee.sealing import Sealer
 from bailee.v1 import (
+    audit_service_pb2_grpc,
     card_pb2,
+    merchant_service_pb2_grpc,
     payment_service_pb2_grpc,
     receipt_pb2,
     vault_service_pb2,
@@ -55,6 +57,8 @@ class Connection:
         )
         self.vault = vault_service_pb2_grpc.VaultServiceStub(self.channel)
         self.payments = payment_service_pb2_grpc.PaymentServiceStub(self.channel)
+        self.merchants = merchant_service_pb2_grpc.MerchantServiceStub(self.channel)
+        self.audit = audit_service_pb2_grpc.AuditServiceStub(self.channel)
         self.sealer = Sealer(bundle)
         self.logs = LogMemories(bundle)
         self.journal = journal

@@ -60,7 +60,8 @@ class SealedCard(_message.Message):
 
     HPKE `info` is, each part preceded by its length as four bytes, big-endian:
     "bailee-card/v1", "X25519-HKDF_SHA256-AES256GCM", vault id, merchant, key id,
-    RPC (such as "TokenizeCard"), request_id, item index in decimal ("0" outside batches).
+    RPC (such as "TokenizeCard"), request_id, item index in decimal (from "0"; "0" outside
+    batches).
 
     The plaintext is a JSON object, padded with spaces to a multiple of 256 bytes:
     number, expiry_month, expiry_year, sealed_at (RFC 3339, UTC), and optionally
@@ -89,6 +90,36 @@ class SealedCard(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SealedCard: _TypeAlias = SealedCard  # noqa: Y015
+
+@_typing.final
+class SealedBatch(_message.Message):
+    """SealedBatch is a SealedCard envelope for many cards: its label is
+    "bailee-card-batch/v1", its item index "0", and its JSON holds sealed_at and cards, a
+    list of such objects as a SealedCard holds, each without sealed_at. The plaintext is at
+    most 1 MiB.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    CIPHERTEXT_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Names the sealing key: SealingKey.key_id."""
+    ciphertext: _builtins.bytes
+    """The encapsulated key followed by the ciphertext."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        ciphertext: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ciphertext", b"ciphertext", "key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedBatch: _TypeAlias = SealedBatch  # noqa: Y015
 
 @_typing.final
 class SealedSecurityCode(_message.Message):

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from bailee.v1 import merchant_pb2 as bailee_dot_v1_dot_merchant__pb2
+from bailee.v1 import policy_pb2 as bailee_dot_v1_dot_policy__pb2
 from bailee.v1 import receipt_pb2 as bailee_dot_v1_dot_receipt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n bailee/v1/merchant_service.proto\x12\tbailee.v1\x1a\x18\x62\x61ilee/v1/merchant.proto\x1a\x17\x62\x61ilee/v1/receipt.proto\"\xaf\x01\n\x15\x43reateMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12+\n\x0b\x65nvironment\x18\x04 \x01(\x0e\x32\x16.bailee.v1.Environment\x12-\n\x08settings\x18\x05 \x01(\x0b\x32\x1b.bailee.v1.MerchantSettings\"v\n\x16\x43reateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"&\n\x12GetMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\"<\n\x13GetMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\"=\n\x14ListMerchantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x15ListMerchantsResponse\x12&\n\tmerchants\x18\x01 \x03(\x0b\x32\x13.bailee.v1.Merchant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n\x15UpdateMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x19\n\x0c\x64isplay_name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08show_bin\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x1d\n\x10show_fingerprint\x18\x05 \x01(\x08H\x02\x88\x01\x01\x42\x0f\n\r_display_nameB\x0b\n\t_show_binB\x13\n\x11_show_fingerprint\"v\n\x16UpdateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"W\n\x19\x44\x65\x61\x63tivateMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63onfirmation\x18\x03 \x01(\t\"z\n\x1a\x44\x65\x61\x63tivateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x32\xce\x03\n\x0fMerchantService\x12U\n\x0e\x43reateMerchant\x12 .bailee.v1.CreateMerchantRequest\x1a!.bailee.v1.CreateMerchantResponse\x12Q\n\x0bGetMerchant\x12\x1d.bailee.v1.GetMerchantRequest\x1a\x1e.bailee.v1.GetMerchantResponse\"\x03\x90\x02\x01\x12W\n\rListMerchants\x12\x1f.bailee.v1.ListMerchantsRequest\x1a .bailee.v1.ListMerchantsResponse\"\x03\x90\x02\x01\x12U\n\x0eUpdateMerchant\x12 .bailee.v1.UpdateMerchantRequest\x1a!.bailee.v1.UpdateMerchantResponse\x12\x61\n\x12\x44\x65\x61\x63tivateMerchant\x12$.bailee.v1.DeactivateMerchantRequest\x1a%.bailee.v1.DeactivateMerchantResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n bailee/v1/merchant_service.proto\x12\tbailee.v1\x1a\x18\x62\x61ilee/v1/merchant.proto\x1a\x16\x62\x61ilee/v1/policy.proto\x1a\x17\x62\x61ilee/v1/receipt.proto\"\xaf\x01\n\x15\x43reateMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12+\n\x0b\x65nvironment\x18\x04 \x01(\x0e\x32\x16.bailee.v1.Environment\x12-\n\x08settings\x18\x05 \x01(\x0b\x32\x1b.bailee.v1.MerchantSettings\"v\n\x16\x43reateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"&\n\x12GetMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\"<\n\x13GetMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\"=\n\x14ListMerchantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x15ListMerchantsResponse\x12&\n\tmerchants\x18\x01 \x03(\x0b\x32\x13.bailee.v1.Merchant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n\x15UpdateMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x19\n\x0c\x64isplay_name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08show_bin\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x1d\n\x10show_fingerprint\x18\x05 \x01(\x08H\x02\x88\x01\x01\x42\x0f\n\r_display_nameB\x0b\n\t_show_binB\x13\n\x11_show_fingerprint\"v\n\x16UpdateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"W\n\x19\x44\x65\x61\x63tivateMerchantRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63onfirmation\x18\x03 \x01(\t\"z\n\x1a\x44\x65\x61\x63tivateMerchantResponse\x12%\n\x08merchant\x18\x01 \x01(\x0b\x32\x13.bailee.v1.Merchant\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\'\n\x13ListPoliciesRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\";\n\x14ListPoliciesResponse\x12#\n\x08policies\x18\x01 \x03(\x0b\x32\x11.bailee.v1.Policy\"5\n\x10GetPolicyRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"H\n\x11GetPolicyResponse\x12!\n\x06policy\x18\x01 \x01(\x0b\x32\x11.bailee.v1.Policy\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"\\\n\x13\x41\x63\x63\x65ptPolicyRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"^\n\x14\x41\x63\x63\x65ptPolicyResponse\x12!\n\x06policy\x18\x01 \x01(\x0b\x32\x11.bailee.v1.Policy\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt2\xc2\x05\n\x0fMerchantService\x12U\n\x0e\x43reateMerchant\x12 .bailee.v1.CreateMerchantRequest\x1a!.bailee.v1.CreateMerchantResponse\x12Q\n\x0bGetMerchant\x12\x1d.bailee.v1.GetMerchantRequest\x1a\x1e.bailee.v1.GetMerchantResponse\"\x03\x90\x02\x01\x12W\n\rListMerchants\x12\x1f.bailee.v1.ListMerchantsRequest\x1a .bailee.v1.ListMerchantsResponse\"\x03\x90\x02\x01\x12U\n\x0eUpdateMerchant\x12 .bailee.v1.UpdateMerchantRequest\x1a!.bailee.v1.UpdateMerchantResponse\x12\x61\n\x12\x44\x65\x61\x63tivateMerchant\x12$.bailee.v1.DeactivateMerchantRequest\x1a%.bailee.v1.DeactivateMerchantResponse\x12T\n\x0cListPolicies\x12\x1e.bailee.v1.ListPoliciesRequest\x1a\x1f.bailee.v1.ListPoliciesResponse\"\x03\x90\x02\x01\x12K\n\tGetPolicy\x12\x1b.bailee.v1.GetPolicyRequest\x1a\x1c.bailee.v1.GetPolicyResponse\"\x03\x90\x02\x01\x12O\n\x0c\x41\x63\x63\x65ptPolicy\x12\x1e.bailee.v1.AcceptPolicyRequest\x1a\x1f.bailee.v1.AcceptPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MERCHANTSERVICE'].methods_by_name['GetMerchant']._serialized_options = b'\220\002\001'
   _globals['_MERCHANTSERVICE'].methods_by_name['ListMerchants']._loaded_options = None
   _globals['_MERCHANTSERVICE'].methods_by_name['ListMerchants']._serialized_options = b'\220\002\001'
-  _globals['_CREATEMERCHANTREQUEST']._serialized_start=99
-  _globals['_CREATEMERCHANTREQUEST']._serialized_end=274
-  _globals['_CREATEMERCHANTRESPONSE']._serialized_start=276
-  _globals['_CREATEMERCHANTRESPONSE']._serialized_end=394
-  _globals['_GETMERCHANTREQUEST']._serialized_start=396
-  _globals['_GETMERCHANTREQUEST']._serialized_end=434
-  _globals['_GETMERCHANTRESPONSE']._serialized_start=436
-  _globals['_GETMERCHANTRESPONSE']._serialized_end=496
-  _globals['_LISTMERCHANTSREQUEST']._serialized_start=498
-  _globals['_LISTMERCHANTSREQUEST']._serialized_end=559
-  _globals['_LISTMERCHANTSRESPONSE']._serialized_start=561
-  _globals['_LISTMERCHANTSRESPONSE']._serialized_end=649
-  _globals['_UPDATEMERCHANTREQUEST']._serialized_start=652
-  _globals['_UPDATEMERCHANTREQUEST']._serialized_end=845
-  _globals['_UPDATEMERCHANTRESPONSE']._serialized_start=847
-  _globals['_UPDATEMERCHANTRESPONSE']._serialized_end=965
-  _globals['_DEACTIVATEMERCHANTREQUEST']._serialized_start=967
-  _globals['_DEACTIVATEMERCHANTREQUEST']._serialized_end=1054
-  _globals['_DEACTIVATEMERCHANTRESPONSE']._serialized_start=1056
-  _globals['_DEACTIVATEMERCHANTRESPONSE']._serialized_end=1178
-  _globals['_MERCHANTSERVICE']._serialized_start=1181
-  _globals['_MERCHANTSERVICE']._serialized_end=1643
+  _globals['_MERCHANTSERVICE'].methods_by_name['ListPolicies']._loaded_options = None
+  _globals['_MERCHANTSERVICE'].methods_by_name['ListPolicies']._serialized_options = b'\220\002\001'
+  _globals['_MERCHANTSERVICE'].methods_by_name['GetPolicy']._loaded_options = None
+  _globals['_MERCHANTSERVICE'].methods_by_name['GetPolicy']._serialized_options = b'\220\002\001'
+  _globals['_CREATEMERCHANTREQUEST']._serialized_start=123
+  _globals['_CREATEMERCHANTREQUEST']._serialized_end=298
+  _globals['_CREATEMERCHANTRESPONSE']._serialized_start=300
+  _globals['_CREATEMERCHANTRESPONSE']._serialized_end=418
+  _globals['_GETMERCHANTREQUEST']._serialized_start=420
+  _globals['_GETMERCHANTREQUEST']._serialized_end=458
+  _globals['_GETMERCHANTRESPONSE']._serialized_start=460
+  _globals['_GETMERCHANTRESPONSE']._serialized_end=520
+  _globals['_LISTMERCHANTSREQUEST']._serialized_start=522
+  _globals['_LISTMERCHANTSREQUEST']._serialized_end=583
+  _globals['_LISTMERCHANTSRESPONSE']._serialized_start=585
+  _globals['_LISTMERCHANTSRESPONSE']._serialized_end=673
+  _globals['_UPDATEMERCHANTREQUEST']._serialized_start=676
+  _globals['_UPDATEMERCHANTREQUEST']._serialized_end=869
+  _globals['_UPDATEMERCHANTRESPONSE']._serialized_start=871
+  _globals['_UPDATEMERCHANTRESPONSE']._serialized_end=989
+  _globals['_DEACTIVATEMERCHANTREQUEST']._serialized_start=991
+  _globals['_DEACTIVATEMERCHANTREQUEST']._serialized_end=1078
+  _globals['_DEACTIVATEMERCHANTRESPONSE']._serialized_start=1080
+  _globals['_DEACTIVATEMERCHANTRESPONSE']._serialized_end=1202
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=1204
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=1243
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1245
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1304
+  _globals['_GETPOLICYREQUEST']._serialized_start=1306
+  _globals['_GETPOLICYREQUEST']._serialized_end=1359
+  _globals['_GETPOLICYRESPONSE']._serialized_start=1361
+  _globals['_GETPOLICYRESPONSE']._serialized_end=1433
+  _globals['_ACCEPTPOLICYREQUEST']._serialized_start=1435
+  _globals['_ACCEPTPOLICYREQUEST']._serialized_end=1527
+  _globals['_ACCEPTPOLICYRESPONSE']._serialized_start=1529
+  _globals['_ACCEPTPOLICYRESPONSE']._serialized_end=1623
+  _globals['_MERCHANTSERVICE']._serialized_start=1626
+  _globals['_MERCHANTSERVICE']._serialized_end=2332
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,21 @@ class MerchantServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantResponse.FromString,
                 _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/bailee.v1.MerchantService/ListPolicies',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/bailee.v1.MerchantService/GetPolicy',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.AcceptPolicy = channel.unary_unary(
+                '/bailee.v1.MerchantService/AcceptPolicy',
+                request_serializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class MerchantServiceServicer(object):
@@ -105,6 +120,28 @@ class MerchantServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPolicies(self, request, context):
+        """ListPolicies lists every version, the newest first. Any role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """GetPolicy returns a version with its document. Any role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptPolicy(self, request, context):
+        """AcceptPolicy agrees to a version that allows more. It does not make it effective
+        any earlier. Role: compliance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MerchantServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +169,21 @@ def add_MerchantServiceServicer_to_server(servicer, server):
                     servicer.DeactivateMerchant,
                     request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantResponse.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'AcceptPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptPolicy,
+                    request_deserializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +323,87 @@ class MerchantService(object):
             '/bailee.v1.MerchantService/DeactivateMerchant',
             bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantRequest.SerializeToString,
             bailee_dot_v1_dot_merchant__service__pb2.DeactivateMerchantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/ListPolicies',
+            bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/GetPolicy',
+            bailee_dot_v1_dot_merchant__service__pb2.GetPolicyRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.MerchantService/AcceptPolicy',
+            bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyRequest.SerializeToString,
+            bailee_dot_v1_dot_merchant__service__pb2.AcceptPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

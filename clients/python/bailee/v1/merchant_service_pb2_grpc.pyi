@@ -49,6 +49,14 @@ class MerchantServiceStub:
     """DeactivateMerchant stops new cards, verifications and payments, for good. Role:
     compliance.
     """
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.ListPoliciesRequest, _merchant_service_pb2.ListPoliciesResponse]
+    """ListPolicies lists every version, the newest first. Any role."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.GetPolicyRequest, _merchant_service_pb2.GetPolicyResponse]
+    """GetPolicy returns a version with its document. Any role."""
+    AcceptPolicy: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.AcceptPolicyRequest, _merchant_service_pb2.AcceptPolicyResponse]
+    """AcceptPolicy agrees to a version that allows more. It does not make it effective
+    any earlier. Role: compliance.
+    """
 
 @_typing.type_check_only
 class MerchantServiceAsyncStub(MerchantServiceStub):
@@ -70,6 +78,14 @@ class MerchantServiceAsyncStub(MerchantServiceStub):
     DeactivateMerchant: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.DeactivateMerchantRequest, _merchant_service_pb2.DeactivateMerchantResponse]  # type: ignore[assignment]
     """DeactivateMerchant stops new cards, verifications and payments, for good. Role:
     compliance.
+    """
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.ListPoliciesRequest, _merchant_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """ListPolicies lists every version, the newest first. Any role."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.GetPolicyRequest, _merchant_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """GetPolicy returns a version with its document. Any role."""
+    AcceptPolicy: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.AcceptPolicyRequest, _merchant_service_pb2.AcceptPolicyResponse]  # type: ignore[assignment]
+    """AcceptPolicy agrees to a version that allows more. It does not make it effective
+    any earlier. Role: compliance.
     """
 
 class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +135,32 @@ class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_merchant_service_pb2.DeactivateMerchantResponse, _abc.Awaitable[_merchant_service_pb2.DeactivateMerchantResponse]]:
         """DeactivateMerchant stops new cards, verifications and payments, for good. Role:
         compliance.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _merchant_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.ListPoliciesResponse, _abc.Awaitable[_merchant_service_pb2.ListPoliciesResponse]]:
+        """ListPolicies lists every version, the newest first. Any role."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _merchant_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.GetPolicyResponse, _abc.Awaitable[_merchant_service_pb2.GetPolicyResponse]]:
+        """GetPolicy returns a version with its document. Any role."""
+
+    @_abc_1.abstractmethod
+    def AcceptPolicy(
+        self,
+        request: _merchant_service_pb2.AcceptPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.AcceptPolicyResponse, _abc.Awaitable[_merchant_service_pb2.AcceptPolicyResponse]]:
+        """AcceptPolicy agrees to a version that allows more. It does not make it effective
+        any earlier. Role: compliance.
         """
 
 def add_MerchantServiceServicer_to_server(servicer: MerchantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -440,3 +440,131 @@ class IssueCertificateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IssueCertificateResponse: _TypeAlias = IssueCertificateResponse  # noqa: Y015
+
+@_typing.final
+class PublishPolicyRequest(_message.Message):
+    """PublishPolicyRequest carries the document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID4."""
+    document: _builtins.bytes
+    """Markdown with one fenced block of TOML, at most 100,000 bytes; see docs/policy.md."""
+    dry_run: _builtins.bool
+    """Only say what publishing would do."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        document: _builtins.bytes = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "dry_run", b"dry_run", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishPolicyRequest: _TypeAlias = PublishPolicyRequest  # noqa: Y015
+
+@_typing.final
+class PublishPolicyResponse(_message.Message):
+    """PublishPolicyResponse says what was or would be published."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
+    WIDENINGS_FIELD_NUMBER: _builtins.int
+    NARROWINGS_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version; see Policy.version."""
+    sha256: _builtins.str
+    """Its hash."""
+    is_new: _builtins.bool
+    """It is new; false if the newest version already was this document."""
+    told: _builtins.int
+    """How many merchants were told by this call."""
+    @_builtins.property
+    def widenings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it allows that the version before did not, in words, one a line."""
+
+    @_builtins.property
+    def narrowings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it does not allow any more."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        is_new: _builtins.bool = ...,
+        widenings: _abc.Iterable[_builtins.str] | None = ...,
+        narrowings: _abc.Iterable[_builtins.str] | None = ...,
+        told: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_new", b"is_new", "narrowings", b"narrowings", "sha256", b"sha256", "told", b"told", "version", b"version", "widenings", b"widenings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishPolicyResponse: _TypeAlias = PublishPolicyResponse  # noqa: Y015
+
+@_typing.final
+class AcceptClockRequest(_message.Message):
+    """AcceptClockRequest says that somebody looked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID4."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptClockRequest: _TypeAlias = AcceptClockRequest  # noqa: Y015
+
+@_typing.final
+class AcceptClockResponse(_message.Message):
+    """AcceptClockResponse says how far policy's time moved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    AFTER_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before_time(self) -> _timestamp_pb2.Timestamp:
+        """What policy believed before."""
+
+    @_builtins.property
+    def after_time(self) -> _timestamp_pb2.Timestamp:
+        """What it believes now."""
+
+    def __init__(
+        self,
+        *,
+        before_time: _timestamp_pb2.Timestamp | None = ...,
+        after_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_time", b"after_time", "before_time", b"before_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_time", b"after_time", "before_time", b"before_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptClockResponse: _TypeAlias = AcceptClockResponse  # noqa: Y015

@@ -61,6 +61,16 @@ class OperatorServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_operator__service__pb2.IssueCertificateRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_operator__service__pb2.IssueCertificateResponse.FromString,
                 _registered_method=True)
+        self.PublishPolicy = channel.unary_unary(
+                '/bailee.v1.OperatorService/PublishPolicy',
+                request_serializer=bailee_dot_v1_dot_operator__service__pb2.PublishPolicyRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_operator__service__pb2.PublishPolicyResponse.FromString,
+                _registered_method=True)
+        self.AcceptClock = channel.unary_unary(
+                '/bailee.v1.OperatorService/AcceptClock',
+                request_serializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer(object):
@@ -105,6 +115,22 @@ class OperatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishPolicy(self, request, context):
+        """PublishPolicy publishes a version and tells every merchant. Publishing the newest
+        document again tells whoever was not told yet. Role: operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptClock(self, request, context):
+        """AcceptClock says that the machine's clock is right although it is further ahead
+        than policy believes. Role: operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +158,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.IssueCertificate,
                     request_deserializer=bailee_dot_v1_dot_operator__service__pb2.IssueCertificateRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_operator__service__pb2.IssueCertificateResponse.SerializeToString,
+            ),
+            'PublishPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishPolicy,
+                    request_deserializer=bailee_dot_v1_dot_operator__service__pb2.PublishPolicyRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_operator__service__pb2.PublishPolicyResponse.SerializeToString,
+            ),
+            'AcceptClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptClock,
+                    request_deserializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +307,60 @@ class OperatorService(object):
             '/bailee.v1.OperatorService/IssueCertificate',
             bailee_dot_v1_dot_operator__service__pb2.IssueCertificateRequest.SerializeToString,
             bailee_dot_v1_dot_operator__service__pb2.IssueCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.OperatorService/PublishPolicy',
+            bailee_dot_v1_dot_operator__service__pb2.PublishPolicyRequest.SerializeToString,
+            bailee_dot_v1_dot_operator__service__pb2.PublishPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.OperatorService/AcceptClock',
+            bailee_dot_v1_dot_operator__service__pb2.AcceptClockRequest.SerializeToString,
+            bailee_dot_v1_dot_operator__service__pb2.AcceptClockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,14 @@ class OperatorServiceStub:
     """IssueCertificate signs a caller's certificate. Older ones stay valid until they
     end, so that a renewal needs no downtime. Role: operator.
     """
+    PublishPolicy: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.PublishPolicyRequest, _operator_service_pb2.PublishPolicyResponse]
+    """PublishPolicy publishes a version and tells every merchant. Publishing the newest
+    document again tells whoever was not told yet. Role: operator.
+    """
+    AcceptClock: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.AcceptClockRequest, _operator_service_pb2.AcceptClockResponse]
+    """AcceptClock says that the machine's clock is right although it is further ahead
+    than policy believes. Role: operator.
+    """
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
@@ -70,6 +78,14 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     IssueCertificate: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.IssueCertificateRequest, _operator_service_pb2.IssueCertificateResponse]  # type: ignore[assignment]
     """IssueCertificate signs a caller's certificate. Older ones stay valid until they
     end, so that a renewal needs no downtime. Role: operator.
+    """
+    PublishPolicy: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.PublishPolicyRequest, _operator_service_pb2.PublishPolicyResponse]  # type: ignore[assignment]
+    """PublishPolicy publishes a version and tells every merchant. Publishing the newest
+    document again tells whoever was not told yet. Role: operator.
+    """
+    AcceptClock: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.AcceptClockRequest, _operator_service_pb2.AcceptClockResponse]  # type: ignore[assignment]
+    """AcceptClock says that the machine's clock is right although it is further ahead
+    than policy believes. Role: operator.
     """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +135,26 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operator_service_pb2.IssueCertificateResponse, _abc.Awaitable[_operator_service_pb2.IssueCertificateResponse]]:
         """IssueCertificate signs a caller's certificate. Older ones stay valid until they
         end, so that a renewal needs no downtime. Role: operator.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishPolicy(
+        self,
+        request: _operator_service_pb2.PublishPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.PublishPolicyResponse, _abc.Awaitable[_operator_service_pb2.PublishPolicyResponse]]:
+        """PublishPolicy publishes a version and tells every merchant. Publishing the newest
+        document again tells whoever was not told yet. Role: operator.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptClock(
+        self,
+        request: _operator_service_pb2.AcceptClockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.AcceptClockResponse, _abc.Awaitable[_operator_service_pb2.AcceptClockResponse]]:
+        """AcceptClock says that the machine's clock is right although it is further ahead
+        than policy believes. Role: operator.
         """
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

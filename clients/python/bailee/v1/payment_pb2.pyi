@@ -367,6 +367,133 @@ class NextAction(_message.Message):
 Global___NextAction: _TypeAlias = NextAction  # noqa: Y015
 
 @_typing.final
+class PaymentEvent(_message.Message):
+    """PaymentEvent is one change of a payment, and how the payment stood right after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Type:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[PaymentEvent._Type.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TYPE_UNSPECIFIED: PaymentEvent._Type.ValueType  # 0
+        """Never sent."""
+        TYPE_CREATED: PaymentEvent._Type.ValueType  # 1
+        """The payment was recorded."""
+        TYPE_STATE_CHANGED: PaymentEvent._Type.ValueType  # 2
+        """The processor, the cardholder or time changed it."""
+        TYPE_LATE_SUCCESS: PaymentEvent._Type.ValueType  # 3
+        """The bank agreed although the payment had been given up: FAILED, DECLINED, CANCELED
+        or EXPIRED.
+        """
+        TYPE_CAPTURE_CHANGED: PaymentEvent._Type.ValueType  # 4
+        """A capture was asked for, or got its outcome."""
+        TYPE_CANCEL_CHANGED: PaymentEvent._Type.ValueType  # 5
+        """A cancel was asked for, or got its outcome."""
+        TYPE_REFUND_CHANGED: PaymentEvent._Type.ValueType  # 6
+        """A refund was asked for, or got its outcome."""
+
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """What made the event. New types may come; state tells the rest."""
+
+    TYPE_UNSPECIFIED: PaymentEvent.Type.ValueType  # 0
+    """Never sent."""
+    TYPE_CREATED: PaymentEvent.Type.ValueType  # 1
+    """The payment was recorded."""
+    TYPE_STATE_CHANGED: PaymentEvent.Type.ValueType  # 2
+    """The processor, the cardholder or time changed it."""
+    TYPE_LATE_SUCCESS: PaymentEvent.Type.ValueType  # 3
+    """The bank agreed although the payment had been given up: FAILED, DECLINED, CANCELED
+    or EXPIRED.
+    """
+    TYPE_CAPTURE_CHANGED: PaymentEvent.Type.ValueType  # 4
+    """A capture was asked for, or got its outcome."""
+    TYPE_CANCEL_CHANGED: PaymentEvent.Type.ValueType  # 5
+    """A cancel was asked for, or got its outcome."""
+    TYPE_REFUND_CHANGED: PaymentEvent.Type.ValueType  # 6
+    """A refund was asked for, or got its outcome."""
+
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    PREVIOUS_STATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AUTHORIZED_FIELD_NUMBER: _builtins.int
+    CAPTURABLE_FIELD_NUMBER: _builtins.int
+    CAPTURED_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    REFUND_PENDING_FIELD_NUMBER: _builtins.int
+    CAPTURE_FIELD_NUMBER: _builtins.int
+    REFUND_FIELD_NUMBER: _builtins.int
+    payment: _builtins.str
+    """Payment.name. Events of one payment come in the order in which they happened."""
+    type: Global___PaymentEvent.Type.ValueType
+    """What made the event."""
+    previous_state: Global___Payment.State.ValueType
+    """Where the payment stood before; unspecified for the first event."""
+    state: Global___Payment.State.ValueType
+    """Where it stood after. The same as previous_state when only amounts changed, or a
+    capture, cancel or refund.
+    """
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    @_builtins.property
+    def authorized(self) -> _money_pb2.Money:
+        """Payment.authorized after the change."""
+
+    @_builtins.property
+    def capturable(self) -> _money_pb2.Money:
+        """Payment.capturable after the change."""
+
+    @_builtins.property
+    def captured(self) -> _money_pb2.Money:
+        """Payment.captured after the change."""
+
+    @_builtins.property
+    def refunded(self) -> _money_pb2.Money:
+        """Payment.refunded after the change."""
+
+    @_builtins.property
+    def refund_pending(self) -> _money_pb2.Money:
+        """Payment.refund_pending after the change."""
+
+    @_builtins.property
+    def capture(self) -> Global___Capture:
+        """Set when type is CAPTURE_CHANGED: the capture, without times and reasons."""
+
+    @_builtins.property
+    def refund(self) -> Global___Refund:
+        """Set when type is REFUND_CHANGED: the refund, without times and reasons."""
+
+    def __init__(
+        self,
+        *,
+        payment: _builtins.str = ...,
+        type: Global___PaymentEvent.Type.ValueType = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        previous_state: Global___Payment.State.ValueType = ...,
+        state: Global___Payment.State.ValueType = ...,
+        authorized: _money_pb2.Money | None = ...,
+        capturable: _money_pb2.Money | None = ...,
+        captured: _money_pb2.Money | None = ...,
+        refunded: _money_pb2.Money | None = ...,
+        refund_pending: _money_pb2.Money | None = ...,
+        capture: Global___Capture | None = ...,
+        refund: Global___Refund | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "capturable", b"capturable", "capture", b"capture", "captured", b"captured", "event_time", b"event_time", "refund", b"refund", "refund_pending", b"refund_pending", "refunded", b"refunded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorized", b"authorized", "capturable", b"capturable", "capture", b"capture", "captured", b"captured", "event_time", b"event_time", "payment", b"payment", "previous_state", b"previous_state", "refund", b"refund", "refund_pending", b"refund_pending", "refunded", b"refunded", "state", b"state", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentEvent: _TypeAlias = PaymentEvent  # noqa: Y015
+
+@_typing.final
 class Capture(_message.Message):
     """Capture is one collection of reserved money."""
 

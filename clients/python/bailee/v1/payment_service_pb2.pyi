@@ -727,3 +727,125 @@ class ListRefundsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRefundsResponse: _TypeAlias = ListRefundsResponse  # noqa: Y015
+
+@_typing.final
+class ListPaymentEventsRequest(_message.Message):
+    """ListPaymentEventsRequest says from where on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    page_size: _builtins.int
+    """How many at most; 0 means 50, and more than 1000 means 1000."""
+    cursor: _builtins.str
+    """next_cursor of an earlier answer, or the cursor of a watched event; empty for the
+    first event there is. A cursor never expires.
+    """
+    payment: _builtins.str
+    """Payment.name: the events of one payment only."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        payment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "merchant", b"merchant", "page_size", b"page_size", "payment", b"payment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentEventsRequest: _TypeAlias = ListPaymentEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListPaymentEventsResponse(_message.Message):
+    """ListPaymentEventsResponse carries events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Where to go on, now or later. Keep it with what you did about the events."""
+    has_more: _builtins.bool
+    """There are more: ask again at once."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_payment_pb2.PaymentEvent]:
+        """The events, oldest first; none if nothing happened since the cursor."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_payment_pb2.PaymentEvent] | None = ...,
+        next_cursor: _builtins.str = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "has_more", b"has_more", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentEventsResponse: _TypeAlias = ListPaymentEventsResponse  # noqa: Y015
+
+@_typing.final
+class WatchPaymentEventsRequest(_message.Message):
+    """WatchPaymentEventsRequest says from where on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant."""
+    cursor: _builtins.str
+    """The cursor of an earlier answer; empty for the first event there is."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "merchant", b"merchant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPaymentEventsRequest: _TypeAlias = WatchPaymentEventsRequest  # noqa: Y015
+
+@_typing.final
+class WatchPaymentEventsResponse(_message.Message):
+    """WatchPaymentEventsResponse carries one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Resume here once the event is dealt with."""
+    @_builtins.property
+    def event(self) -> _payment_pb2.PaymentEvent:
+        """What happened."""
+
+    def __init__(
+        self,
+        *,
+        event: _payment_pb2.PaymentEvent | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPaymentEventsResponse: _TypeAlias = WatchPaymentEventsResponse  # noqa: Y015

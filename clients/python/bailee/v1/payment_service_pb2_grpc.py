@@ -75,6 +75,16 @@ class PaymentServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsResponse.FromString,
                 _registered_method=True)
+        self.ListPaymentEvents = channel.unary_unary(
+                '/bailee.v1.PaymentService/ListPaymentEvents',
+                request_serializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentEventsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentEventsResponse.FromString,
+                _registered_method=True)
+        self.WatchPaymentEvents = channel.unary_stream(
+                '/bailee.v1.PaymentService/WatchPaymentEvents',
+                request_serializer=bailee_dot_v1_dot_payment__service__pb2.WatchPaymentEventsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_payment__service__pb2.WatchPaymentEventsResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer(object):
@@ -137,6 +147,23 @@ class PaymentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPaymentEvents(self, request, context):
+        """ListPaymentEvents returns what happened after a cursor, oldest first: for programs
+        that run now and then. Role: read, pay or refund.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchPaymentEvents(self, request, context):
+        """WatchPaymentEvents sends what happened after a cursor, then what happens. Each event
+        comes at least once. The stream ends when the gateway stops or the connection does:
+        resume with the last cursor. Role: read, pay or refund.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +206,16 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.ListRefunds,
                     request_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_payment__service__pb2.ListRefundsResponse.SerializeToString,
+            ),
+            'ListPaymentEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPaymentEvents,
+                    request_deserializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentEventsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_payment__service__pb2.ListPaymentEventsResponse.SerializeToString,
+            ),
+            'WatchPaymentEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchPaymentEvents,
+                    request_deserializer=bailee_dot_v1_dot_payment__service__pb2.WatchPaymentEventsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_payment__service__pb2.WatchPaymentEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +435,60 @@ class PaymentService(object):
             '/bailee.v1.PaymentService/ListRefunds',
             bailee_dot_v1_dot_payment__service__pb2.ListRefundsRequest.SerializeToString,
             bailee_dot_v1_dot_payment__service__pb2.ListRefundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPaymentEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.PaymentService/ListPaymentEvents',
+            bailee_dot_v1_dot_payment__service__pb2.ListPaymentEventsRequest.SerializeToString,
+            bailee_dot_v1_dot_payment__service__pb2.ListPaymentEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchPaymentEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/bailee.v1.PaymentService/WatchPaymentEvents',
+            bailee_dot_v1_dot_payment__service__pb2.WatchPaymentEventsRequest.SerializeToString,
+            bailee_dot_v1_dot_payment__service__pb2.WatchPaymentEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,15 @@ class PaymentServiceStub:
     """GetRefund returns one refund. Role: read, pay or refund."""
     ListRefunds: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ListRefundsRequest, _payment_service_pb2.ListRefundsResponse]
     """ListRefunds returns refunds, newest first. Role: read, pay or refund."""
+    ListPaymentEvents: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ListPaymentEventsRequest, _payment_service_pb2.ListPaymentEventsResponse]
+    """ListPaymentEvents returns what happened after a cursor, oldest first: for programs
+    that run now and then. Role: read, pay or refund.
+    """
+    WatchPaymentEvents: _grpc.UnaryStreamMultiCallable[_payment_service_pb2.WatchPaymentEventsRequest, _payment_service_pb2.WatchPaymentEventsResponse]
+    """WatchPaymentEvents sends what happened after a cursor, then what happens. Each event
+    comes at least once. The stream ends when the gateway stops or the connection does:
+    resume with the last cursor. Role: read, pay or refund.
+    """
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
@@ -71,6 +80,15 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """GetRefund returns one refund. Role: read, pay or refund."""
     ListRefunds: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListRefundsRequest, _payment_service_pb2.ListRefundsResponse]  # type: ignore[assignment]
     """ListRefunds returns refunds, newest first. Role: read, pay or refund."""
+    ListPaymentEvents: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListPaymentEventsRequest, _payment_service_pb2.ListPaymentEventsResponse]  # type: ignore[assignment]
+    """ListPaymentEvents returns what happened after a cursor, oldest first: for programs
+    that run now and then. Role: read, pay or refund.
+    """
+    WatchPaymentEvents: _aio.UnaryStreamMultiCallable[_payment_service_pb2.WatchPaymentEventsRequest, _payment_service_pb2.WatchPaymentEventsResponse]  # type: ignore[assignment]
+    """WatchPaymentEvents sends what happened after a cursor, then what happens. Each event
+    comes at least once. The stream ends when the gateway stops or the connection does:
+    resume with the last cursor. Role: read, pay or refund.
+    """
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """PaymentService moves money by token."""
@@ -138,5 +156,26 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_service_pb2.ListRefundsResponse, _abc.Awaitable[_payment_service_pb2.ListRefundsResponse]]:
         """ListRefunds returns refunds, newest first. Role: read, pay or refund."""
+
+    @_abc_1.abstractmethod
+    def ListPaymentEvents(
+        self,
+        request: _payment_service_pb2.ListPaymentEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.ListPaymentEventsResponse, _abc.Awaitable[_payment_service_pb2.ListPaymentEventsResponse]]:
+        """ListPaymentEvents returns what happened after a cursor, oldest first: for programs
+        that run now and then. Role: read, pay or refund.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchPaymentEvents(
+        self,
+        request: _payment_service_pb2.WatchPaymentEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_payment_service_pb2.WatchPaymentEventsResponse], _abc.AsyncIterator[_payment_service_pb2.WatchPaymentEventsResponse]]:
+        """WatchPaymentEvents sends what happened after a cursor, then what happens. Each event
+        comes at least once. The stream ends when the gateway stops or the connection does:
+        resume with the last cursor. Role: read, pay or refund.
+        """
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

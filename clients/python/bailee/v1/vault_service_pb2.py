@@ -29,7 +29,7 @@ from bailee.v1 import receipt_pb2 as bailee_dot_v1_dot_receipt__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/v1/vault_service.proto\x12\tbailee.v1\x1a\x14\x62\x61ilee/v1/card.proto\x1a\x1a\x62\x61ilee/v1/item_error.proto\x1a\x17\x62\x61ilee/v1/purpose.proto\x1a\x17\x62\x61ilee/v1/receipt.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x13TokenizeCardRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\"\n\x04\x63\x61rd\x18\x03 \x01(\x0b\x32\x14.bailee.v1.CardInput\x12\x1a\n\x12\x63ustomer_reference\x18\x04 \x01(\t\x12#\n\x07mandate\x18\x05 \x01(\x0b\x32\x12.bailee.v1.Mandate\"\x89\x01\n\x14TokenizeCardResponse\x12(\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardToken\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08warnings\x18\x04 \x03(\t\";\n\x13GetCardTokenRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\ncard_token\x18\x02 \x01(\t\"@\n\x14GetCardTokenResponse\x12(\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardToken\"B\n\x19\x42\x61tchGetCardTokensRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61rd_tokens\x18\x02 \x03(\t\"I\n\x1a\x42\x61tchGetCardTokensResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.bailee.v1.CardTokenResult\"n\n\x0f\x43\x61rdTokenResult\x12*\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardTokenH\x00\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x14.bailee.v1.ItemErrorH\x00\x42\x08\n\x06result\"\xaa\x01\n\x15ListCardTokensRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x1a\n\x12\x63ustomer_reference\x18\x04 \x01(\t\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.bailee.v1.CardToken.State\x12\x11\n\tlast_four\x18\x06 \x01(\t\"\\\n\x16ListCardTokensResponse\x12)\n\x0b\x63\x61rd_tokens\x18\x01 \x03(\x0b\x32\x14.bailee.v1.CardToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x16\x44\x65leteCardTokenRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\ncard_token\x18\x03 \x01(\t\"\xb2\x01\n\x17\x44\x65leteCardTokenResponse\x12(\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardToken\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x36\n\x12unrecoverable_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x16ListSealingKeysRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\"F\n\x17ListSealingKeysResponse\x12+\n\x0csealing_keys\x18\x01 \x03(\x0b\x32\x15.bailee.v1.SealingKey\"t\n\nSealingKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsignature\x18\x04 \x01(\x0c\x32\xb2\x04\n\x0cVaultService\x12O\n\x0cTokenizeCard\x12\x1e.bailee.v1.TokenizeCardRequest\x1a\x1f.bailee.v1.TokenizeCardResponse\x12T\n\x0cGetCardToken\x12\x1e.bailee.v1.GetCardTokenRequest\x1a\x1f.bailee.v1.GetCardTokenResponse\"\x03\x90\x02\x01\x12\x66\n\x12\x42\x61tchGetCardTokens\x12$.bailee.v1.BatchGetCardTokensRequest\x1a%.bailee.v1.BatchGetCardTokensResponse\"\x03\x90\x02\x01\x12Z\n\x0eListCardTokens\x12 .bailee.v1.ListCardTokensRequest\x1a!.bailee.v1.ListCardTokensResponse\"\x03\x90\x02\x01\x12X\n\x0f\x44\x65leteCardToken\x12!.bailee.v1.DeleteCardTokenRequest\x1a\".bailee.v1.DeleteCardTokenResponse\x12]\n\x0fListSealingKeys\x12!.bailee.v1.ListSealingKeysRequest\x1a\".bailee.v1.ListSealingKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/v1/vault_service.proto\x12\tbailee.v1\x1a\x14\x62\x61ilee/v1/card.proto\x1a\x1a\x62\x61ilee/v1/item_error.proto\x1a\x17\x62\x61ilee/v1/purpose.proto\x1a\x17\x62\x61ilee/v1/receipt.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x13TokenizeCardRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\"\n\x04\x63\x61rd\x18\x03 \x01(\x0b\x32\x14.bailee.v1.CardInput\x12\x1a\n\x12\x63ustomer_reference\x18\x04 \x01(\t\x12#\n\x07mandate\x18\x05 \x01(\x0b\x32\x12.bailee.v1.Mandate\"\x89\x01\n\x14TokenizeCardResponse\x12(\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardToken\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x9b\x01\n\x19\x42\x61tchTokenizeCardsRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12*\n\x05items\x18\x03 \x03(\x0b\x32\x1b.bailee.v1.TokenizeCardItem\x12,\n\x0csealed_batch\x18\x04 \x01(\x0b\x32\x16.bailee.v1.SealedBatch\"w\n\x10TokenizeCardItem\x12\"\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardInput\x12\x1a\n\x12\x63ustomer_reference\x18\x02 \x01(\t\x12#\n\x07mandate\x18\x03 \x01(\x0b\x32\x12.bailee.v1.Mandate\"L\n\x1a\x42\x61tchTokenizeCardsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.bailee.v1.TokenizeCardResult\"{\n\x12TokenizeCardResult\x12\x34\n\ttokenized\x18\x01 \x01(\x0b\x32\x1f.bailee.v1.TokenizeCardResponseH\x00\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x14.bailee.v1.ItemErrorH\x00\x42\x08\n\x06result\";\n\x13GetCardTokenRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\ncard_token\x18\x02 \x01(\t\"@\n\x14GetCardTokenResponse\x12(\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardToken\"B\n\x19\x42\x61tchGetCardTokensRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61rd_tokens\x18\x02 \x03(\t\"I\n\x1a\x42\x61tchGetCardTokensResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.bailee.v1.CardTokenResult\"n\n\x0f\x43\x61rdTokenResult\x12*\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardTokenH\x00\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x14.bailee.v1.ItemErrorH\x00\x42\x08\n\x06result\"\xaa\x01\n\x15ListCardTokensRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x1a\n\x12\x63ustomer_reference\x18\x04 \x01(\t\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.bailee.v1.CardToken.State\x12\x11\n\tlast_four\x18\x06 \x01(\t\"\\\n\x16ListCardTokensResponse\x12)\n\x0b\x63\x61rd_tokens\x18\x01 \x03(\x0b\x32\x14.bailee.v1.CardToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x16\x44\x65leteCardTokenRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\ncard_token\x18\x03 \x01(\t\"\xb2\x01\n\x17\x44\x65leteCardTokenResponse\x12(\n\ncard_token\x18\x01 \x01(\x0b\x32\x14.bailee.v1.CardToken\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.bailee.v1.Receipt\x12\x10\n\x08replayed\x18\x03 \x01(\x08\x12\x36\n\x12unrecoverable_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x16ListSealingKeysRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\"F\n\x17ListSealingKeysResponse\x12+\n\x0csealing_keys\x18\x01 \x03(\x0b\x32\x15.bailee.v1.SealingKey\"t\n\nSealingKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsignature\x18\x04 \x01(\x0c\x32\x95\x05\n\x0cVaultService\x12O\n\x0cTokenizeCard\x12\x1e.bailee.v1.TokenizeCardRequest\x1a\x1f.bailee.v1.TokenizeCardResponse\x12\x61\n\x12\x42\x61tchTokenizeCards\x12$.bailee.v1.BatchTokenizeCardsRequest\x1a%.bailee.v1.BatchTokenizeCardsResponse\x12T\n\x0cGetCardToken\x12\x1e.bailee.v1.GetCardTokenRequest\x1a\x1f.bailee.v1.GetCardTokenResponse\"\x03\x90\x02\x01\x12\x66\n\x12\x42\x61tchGetCardTokens\x12$.bailee.v1.BatchGetCardTokensRequest\x1a%.bailee.v1.BatchGetCardTokensResponse\"\x03\x90\x02\x01\x12Z\n\x0eListCardTokens\x12 .bailee.v1.ListCardTokensRequest\x1a!.bailee.v1.ListCardTokensResponse\"\x03\x90\x02\x01\x12X\n\x0f\x44\x65leteCardToken\x12!.bailee.v1.DeleteCardTokenRequest\x1a\".bailee.v1.DeleteCardTokenResponse\x12]\n\x0fListSealingKeys\x12!.bailee.v1.ListSealingKeysRequest\x1a\".bailee.v1.ListSealingKeysResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,30 +48,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENIZECARDREQUEST']._serialized_end=338
   _globals['_TOKENIZECARDRESPONSE']._serialized_start=341
   _globals['_TOKENIZECARDRESPONSE']._serialized_end=478
-  _globals['_GETCARDTOKENREQUEST']._serialized_start=480
-  _globals['_GETCARDTOKENREQUEST']._serialized_end=539
-  _globals['_GETCARDTOKENRESPONSE']._serialized_start=541
-  _globals['_GETCARDTOKENRESPONSE']._serialized_end=605
-  _globals['_BATCHGETCARDTOKENSREQUEST']._serialized_start=607
-  _globals['_BATCHGETCARDTOKENSREQUEST']._serialized_end=673
-  _globals['_BATCHGETCARDTOKENSRESPONSE']._serialized_start=675
-  _globals['_BATCHGETCARDTOKENSRESPONSE']._serialized_end=748
-  _globals['_CARDTOKENRESULT']._serialized_start=750
-  _globals['_CARDTOKENRESULT']._serialized_end=860
-  _globals['_LISTCARDTOKENSREQUEST']._serialized_start=863
-  _globals['_LISTCARDTOKENSREQUEST']._serialized_end=1033
-  _globals['_LISTCARDTOKENSRESPONSE']._serialized_start=1035
-  _globals['_LISTCARDTOKENSRESPONSE']._serialized_end=1127
-  _globals['_DELETECARDTOKENREQUEST']._serialized_start=1129
-  _globals['_DELETECARDTOKENREQUEST']._serialized_end=1211
-  _globals['_DELETECARDTOKENRESPONSE']._serialized_start=1214
-  _globals['_DELETECARDTOKENRESPONSE']._serialized_end=1392
-  _globals['_LISTSEALINGKEYSREQUEST']._serialized_start=1394
-  _globals['_LISTSEALINGKEYSREQUEST']._serialized_end=1436
-  _globals['_LISTSEALINGKEYSRESPONSE']._serialized_start=1438
-  _globals['_LISTSEALINGKEYSRESPONSE']._serialized_end=1508
-  _globals['_SEALINGKEY']._serialized_start=1510
-  _globals['_SEALINGKEY']._serialized_end=1626
-  _globals['_VAULTSERVICE']._serialized_start=1629
-  _globals['_VAULTSERVICE']._serialized_end=2191
+  _globals['_BATCHTOKENIZECARDSREQUEST']._serialized_start=481
+  _globals['_BATCHTOKENIZECARDSREQUEST']._serialized_end=636
+  _globals['_TOKENIZECARDITEM']._serialized_start=638
+  _globals['_TOKENIZECARDITEM']._serialized_end=757
+  _globals['_BATCHTOKENIZECARDSRESPONSE']._serialized_start=759
+  _globals['_BATCHTOKENIZECARDSRESPONSE']._serialized_end=835
+  _globals['_TOKENIZECARDRESULT']._serialized_start=837
+  _globals['_TOKENIZECARDRESULT']._serialized_end=960
+  _globals['_GETCARDTOKENREQUEST']._serialized_start=962
+  _globals['_GETCARDTOKENREQUEST']._serialized_end=1021
+  _globals['_GETCARDTOKENRESPONSE']._serialized_start=1023
+  _globals['_GETCARDTOKENRESPONSE']._serialized_end=1087
+  _globals['_BATCHGETCARDTOKENSREQUEST']._serialized_start=1089
+  _globals['_BATCHGETCARDTOKENSREQUEST']._serialized_end=1155
+  _globals['_BATCHGETCARDTOKENSRESPONSE']._serialized_start=1157
+  _globals['_BATCHGETCARDTOKENSRESPONSE']._serialized_end=1230
+  _globals['_CARDTOKENRESULT']._serialized_start=1232
+  _globals['_CARDTOKENRESULT']._serialized_end=1342
+  _globals['_LISTCARDTOKENSREQUEST']._serialized_start=1345
+  _globals['_LISTCARDTOKENSREQUEST']._serialized_end=1515
+  _globals['_LISTCARDTOKENSRESPONSE']._serialized_start=1517
+  _globals['_LISTCARDTOKENSRESPONSE']._serialized_end=1609
+  _globals['_DELETECARDTOKENREQUEST']._serialized_start=1611
+  _globals['_DELETECARDTOKENREQUEST']._serialized_end=1693
+  _globals['_DELETECARDTOKENRESPONSE']._serialized_start=1696
+  _globals['_DELETECARDTOKENRESPONSE']._serialized_end=1874
+  _globals['_LISTSEALINGKEYSREQUEST']._serialized_start=1876
+  _globals['_LISTSEALINGKEYSREQUEST']._serialized_end=1918
+  _globals['_LISTSEALINGKEYSRESPONSE']._serialized_start=1920
+  _globals['_LISTSEALINGKEYSRESPONSE']._serialized_end=1990
+  _globals['_SEALINGKEY']._serialized_start=1992
+  _globals['_SEALINGKEY']._serialized_end=2108
+  _globals['_VAULTSERVICE']._serialized_start=2111
+  _globals['_VAULTSERVICE']._serialized_end=2772
 # @@protoc_insertion_point(module_scope)

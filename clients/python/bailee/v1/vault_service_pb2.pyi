@@ -106,6 +106,138 @@ class TokenizeCardResponse(_message.Message):
 Global___TokenizeCardResponse: _TypeAlias = TokenizeCardResponse  # noqa: Y015
 
 @_typing.final
+class BatchTokenizeCardsRequest(_message.Message):
+    """BatchTokenizeCardsRequest brings cards of one merchant. The message is at most 2 MiB."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    SEALED_BATCH_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant whose customers' cards they are."""
+    request_id: _builtins.str
+    """A UUID4. Sent again, an item that was stored returns its token; one that was not is
+    tried again, and may have been mended. An item that was stored must be the same.
+    """
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenizeCardItem]:
+        """1 to 1,000."""
+
+    @_builtins.property
+    def sealed_batch(self) -> _card_pb2.SealedBatch:
+        """The cards of all items in one envelope, in their order; then no item has a card. A
+        retry must bring the same envelope.
+        """
+
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        items: _abc.Iterable[Global___TokenizeCardItem] | None = ...,
+        sealed_batch: _card_pb2.SealedBatch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sealed_batch", b"sealed_batch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "merchant", b"merchant", "request_id", b"request_id", "sealed_batch", b"sealed_batch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchTokenizeCardsRequest: _TypeAlias = BatchTokenizeCardsRequest  # noqa: Y015
+
+@_typing.final
+class TokenizeCardItem(_message.Message):
+    """TokenizeCardItem is one card of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARD_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REFERENCE_FIELD_NUMBER: _builtins.int
+    MANDATE_FIELD_NUMBER: _builtins.int
+    customer_reference: _builtins.str
+    """The platform's opaque name for the cardholder; at most 255 characters."""
+    @_builtins.property
+    def card(self) -> _card_pb2.CardInput:
+        """The card. The index in its envelope's info is the item's place, from 0."""
+
+    @_builtins.property
+    def mandate(self) -> _purpose_pb2.Mandate:
+        """What the cardholder agreed the card may be used for."""
+
+    def __init__(
+        self,
+        *,
+        card: _card_pb2.CardInput | None = ...,
+        customer_reference: _builtins.str = ...,
+        mandate: _purpose_pb2.Mandate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "mandate", b"mandate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "customer_reference", b"customer_reference", "mandate", b"mandate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenizeCardItem: _TypeAlias = TokenizeCardItem  # noqa: Y015
+
+@_typing.final
+class BatchTokenizeCardsResponse(_message.Message):
+    """BatchTokenizeCardsResponse answers each item in its place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenizeCardResult]:
+        """One for each item of the request, in its order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___TokenizeCardResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchTokenizeCardsResponse: _TypeAlias = BatchTokenizeCardsResponse  # noqa: Y015
+
+@_typing.final
+class TokenizeCardResult(_message.Message):
+    """TokenizeCardResult is a stored card, or why it was not stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENIZED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tokenized(self) -> Global___TokenizeCardResponse:
+        """As TokenizeCard answers for one card."""
+
+    @_builtins.property
+    def error(self) -> _item_error_pb2.ItemError:
+        """As TokenizeCard would fail for this card."""
+
+    def __init__(
+        self,
+        *,
+        tokenized: Global___TokenizeCardResponse | None = ...,
+        error: _item_error_pb2.ItemError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "result", b"result", "tokenized", b"tokenized"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "result", b"result", "tokenized", b"tokenized"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["tokenized", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___TokenizeCardResult: _TypeAlias = TokenizeCardResult  # noqa: Y015
+
+@_typing.final
 class GetCardTokenRequest(_message.Message):
     """GetCardTokenRequest names a token."""
 

@@ -40,6 +40,11 @@ class VaultServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_vault__service__pb2.TokenizeCardRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_vault__service__pb2.TokenizeCardResponse.FromString,
                 _registered_method=True)
+        self.BatchTokenizeCards = channel.unary_unary(
+                '/bailee.v1.VaultService/BatchTokenizeCards',
+                request_serializer=bailee_dot_v1_dot_vault__service__pb2.BatchTokenizeCardsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_vault__service__pb2.BatchTokenizeCardsResponse.FromString,
+                _registered_method=True)
         self.GetCardToken = channel.unary_unary(
                 '/bailee.v1.VaultService/GetCardToken',
                 request_serializer=bailee_dot_v1_dot_vault__service__pb2.GetCardTokenRequest.SerializeToString,
@@ -73,6 +78,14 @@ class VaultServiceServicer(object):
 
     def TokenizeCard(self, request, context):
         """TokenizeCard stores a card and returns its token. Role: tokenize.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchTokenizeCards(self, request, context):
+        """BatchTokenizeCards stores up to 1,000 cards. Each item succeeds or fails by itself.
+        Role: tokenize.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,6 +133,11 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.TokenizeCard,
                     request_deserializer=bailee_dot_v1_dot_vault__service__pb2.TokenizeCardRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_vault__service__pb2.TokenizeCardResponse.SerializeToString,
+            ),
+            'BatchTokenizeCards': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchTokenizeCards,
+                    request_deserializer=bailee_dot_v1_dot_vault__service__pb2.BatchTokenizeCardsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_vault__service__pb2.BatchTokenizeCardsResponse.SerializeToString,
             ),
             'GetCardToken': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCardToken,
@@ -175,6 +193,33 @@ class VaultService(object):
             '/bailee.v1.VaultService/TokenizeCard',
             bailee_dot_v1_dot_vault__service__pb2.TokenizeCardRequest.SerializeToString,
             bailee_dot_v1_dot_vault__service__pb2.TokenizeCardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchTokenizeCards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.VaultService/BatchTokenizeCards',
+            bailee_dot_v1_dot_vault__service__pb2.BatchTokenizeCardsRequest.SerializeToString,
+            bailee_dot_v1_dot_vault__service__pb2.BatchTokenizeCardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class VaultServiceStub:
     def __new__(cls, channel: _aio.Channel) -> VaultServiceAsyncStub: ...
     TokenizeCard: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.TokenizeCardRequest, _vault_service_pb2.TokenizeCardResponse]
     """TokenizeCard stores a card and returns its token. Role: tokenize."""
+    BatchTokenizeCards: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.BatchTokenizeCardsRequest, _vault_service_pb2.BatchTokenizeCardsResponse]
+    """BatchTokenizeCards stores up to 1,000 cards. Each item succeeds or fails by itself.
+    Role: tokenize.
+    """
     GetCardToken: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.GetCardTokenRequest, _vault_service_pb2.GetCardTokenResponse]
     """GetCardToken describes a token. Role: read, tokenize or pay."""
     BatchGetCardTokens: _grpc.UnaryUnaryMultiCallable[_vault_service_pb2.BatchGetCardTokensRequest, _vault_service_pb2.BatchGetCardTokensResponse]
@@ -53,6 +57,10 @@ class VaultServiceAsyncStub(VaultServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     TokenizeCard: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.TokenizeCardRequest, _vault_service_pb2.TokenizeCardResponse]  # type: ignore[assignment]
     """TokenizeCard stores a card and returns its token. Role: tokenize."""
+    BatchTokenizeCards: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.BatchTokenizeCardsRequest, _vault_service_pb2.BatchTokenizeCardsResponse]  # type: ignore[assignment]
+    """BatchTokenizeCards stores up to 1,000 cards. Each item succeeds or fails by itself.
+    Role: tokenize.
+    """
     GetCardToken: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.GetCardTokenRequest, _vault_service_pb2.GetCardTokenResponse]  # type: ignore[assignment]
     """GetCardToken describes a token. Role: read, tokenize or pay."""
     BatchGetCardTokens: _aio.UnaryUnaryMultiCallable[_vault_service_pb2.BatchGetCardTokensRequest, _vault_service_pb2.BatchGetCardTokensResponse]  # type: ignore[assignment]
@@ -74,6 +82,16 @@ class VaultServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vault_service_pb2.TokenizeCardResponse, _abc.Awaitable[_vault_service_pb2.TokenizeCardResponse]]:
         """TokenizeCard stores a card and returns its token. Role: tokenize."""
+
+    @_abc_1.abstractmethod
+    def BatchTokenizeCards(
+        self,
+        request: _vault_service_pb2.BatchTokenizeCardsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vault_service_pb2.BatchTokenizeCardsResponse, _abc.Awaitable[_vault_service_pb2.BatchTokenizeCardsResponse]]:
+        """BatchTokenizeCards stores up to 1,000 cards. Each item succeeds or fails by itself.
+        Role: tokenize.
+        """
 
     @_abc_1.abstractmethod
     def GetCardToken(

@@ -129,12 +129,13 @@ CREATE TABLE request_records (
     scope INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     rpc TEXT NOT NULL,
+    item INTEGER NOT NULL,
     digest BLOB NOT NULL,
     resource TEXT NOT NULL,
     entry_index INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     mismatches INTEGER NOT NULL,
-    PRIMARY KEY (scope, request_id, rpc),
+    PRIMARY KEY (scope, request_id, rpc, item),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 )
  WITHOUT ROWID;
@@ -264,6 +265,8 @@ CREATE INDEX payments_by_state ON payments (scope, state, created_at);
 
 CREATE INDEX payments_by_time ON payments (scope, created_at);
 
+CREATE INDEX payments_needing_attention ON payments (created_at) WHERE state = 12;
+
 CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 11);
 
 CREATE TABLE moves (
@@ -298,6 +301,30 @@ CREATE INDEX moves_by_status ON moves (scope, kind, status, created_at);
 CREATE INDEX moves_by_time ON moves (scope, kind, created_at);
 
 CREATE INDEX moves_unsettled ON moves (created_at) WHERE status IN (1, 5);
+
+CREATE TABLE payment_events (
+    scope INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    payment INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    previous_state INTEGER,
+    state INTEGER NOT NULL,
+    authorized INTEGER NOT NULL,
+    capturable INTEGER NOT NULL,
+    captured INTEGER NOT NULL,
+    refunded INTEGER NOT NULL,
+    refund_pending INTEGER NOT NULL,
+    move INTEGER,
+    move_status INTEGER,
+    PRIMARY KEY (scope, position),
+    FOREIGN KEY(scope) REFERENCES scopes (scope),
+    FOREIGN KEY(payment) REFERENCES payments (payment),
+    FOREIGN KEY(move) REFERENCES moves (move)
+)
+ WITHOUT ROWID;
+
+CREATE INDEX payment_events_by_payment ON payment_events (payment, position);
 
 INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);
 
