@@ -121,6 +121,8 @@ KeyUnavailable = _reason("KEY_UNAVAILABLE", "Nothing was done.")
 StorageUnavailable = _reason("STORAGE_UNAVAILABLE", "Nothing was done.")
 AuditUnavailable = _reason("AUDIT_UNAVAILABLE", "Nothing was done.")
 IntegrityViolation = _reason("INTEGRITY_VIOLATION", "Call the operator.")
+AnchorUnusable = _reason("ANCHOR_UNUSABLE", "The gateway does not start.")
+DatabaseRolledBack = _reason("DATABASE_ROLLED_BACK", "The gateway does not start.")
 PaymentsHeld = _reason(
     "PAYMENTS_HELD", "The gateway's database was restored; nothing was done."
 )
