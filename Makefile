@@ -6,7 +6,7 @@ STUBS := clients/python
 PROTOS := $(sort $(shell cd proto && find . -name '*.proto' | sed 's|^\./||'))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check check-deep lint types contracts unit process \
+.PHONY: help setup demo demo-audit serve test check check-deep lint types contracts unit process \
 	format proto proto-check proto-release bench clean
 
 help: ## Show this list
@@ -30,6 +30,9 @@ setup: .venv/.ready ## Create .venv with everything the gateway and its tests ne
 
 demo: setup ## Tokenize a card and move (simulated) money, from nothing; KEEP=1 keeps it in ./demo
 	$(BIN)/bailee demo $(if $(KEEP),--keep demo)
+
+demo-audit: setup ## A year of traffic, then a dishonest operator: who catches him
+	$(BIN)/bailee demo-audit
 
 serve: setup ## Serve the gateway in ./demo (made by `make demo KEEP=1`)
 	@test -e demo/bailee.toml || { echo "There is no ./demo yet; make it: make demo KEEP=1"; exit 1; }

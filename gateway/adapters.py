@@ -1,5 +1,6 @@
 """The adapters of one gateway, opened as its settings say."""
 
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from gateway.key_providers.file import FileKeyProvider
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.processor import Processor
+from gateway.payments.reconcile import PaymentLister
 from gateway.processors.simulator.http_transport import HttpTransport
 from gateway.processors.simulator.ledger import Ledger
 from gateway.processors.simulator.processor import (
@@ -123,6 +125,34 @@ def open_processors(settings: Settings, clock: Clock) -> Mapping[str, Processor]
             address=settings.stripe_url,
         )
     return processors
+
+
+def open_listers(settings: Settings, scratch: Path) -> Mapping[str, PaymentLister]:
+    """Returns what lists a processor's payments, by processor; a gateway may serve.
+
+    Args:
+        settings: The gateway's.
+        scratch: An empty folder: the embedded simulator's books are copied there,
+            because the gateway that serves has the file.
+    """
+    listers: dict[str, PaymentLister] = {}
+    if settings.simulator_url:
+        transport = HttpTransport(settings.simulator_url)
+        listers["simulator"] = SimulatorProcessor(transport)
+    elif settings.simulator:
+        books = scratch / "ledger"
+        shutil.copyfile(settings.path("simulator_ledger"), books)
+        ledger = EmbeddedTransport(Ledger(books))
+        listers["simulator"] = SimulatorProcessor(ledger)
+    folder = settings.path("credentials")
+    if any(folder.glob("*.key")):
+        from gateway.processors.stripe.processor import StripeProcessor
+
+        listers["stripe"] = StripeProcessor(
+            credentials=lambda account: _credential(folder, account),
+            address=settings.stripe_url,
+        )
+    return listers
 
 
 def _credential(folder: Path, account: ProcessorAccount) -> str:

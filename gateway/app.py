@@ -14,6 +14,7 @@ from typing import Final
 
 import grpc.aio
 
+from gateway.audit.operator_log import OperatorLog
 from gateway.audit.read_log import ReadLog
 from gateway.config import Settings
 from gateway.key_providers.authorities import AuthorityFiles, FileAuthorities
@@ -25,6 +26,7 @@ from gateway.merchants.create_caller import CreateCaller
 from gateway.merchants.create_merchant import CreateMerchant
 from gateway.merchants.deactivate_merchant import DeactivateMerchant
 from gateway.merchants.issue_certificate import IssueCertificate
+from gateway.merchants.log_owners import DirectoryLogOwners
 from gateway.merchants.merchant_changes import MerchantChanges
 from gateway.merchants.read_callers import ReadCallers
 from gateway.merchants.read_merchants import ReadMerchants
@@ -113,7 +115,7 @@ class Gateway:
         # Set when the server stops: streams then end.
         self._draining = asyncio.Event()
         self._reached = reached
-        self._instance = secrets.token_hex(8)
+        self.instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
         self.policy_time = _start_policy_time(storage, clock)
@@ -140,6 +142,9 @@ class Gateway:
         )
         self._payments = self._payment_parts()
         self.resolver = self._payments.resolver
+        self.operator_log = OperatorLog(
+            storage=storage, owners=DirectoryLogOwners(storage=storage), clock=clock
+        )
         self.services = self._services()
         self.operator_services = self._operator_services()
         names = [service.name for service in self.services]
@@ -191,7 +196,10 @@ class Gateway:
             payment_service(self._payments.servicer()),
             merchant_service(self._merchants()),
             audit_service(
-                AuditServicer(read_log=ReadLog(storage=self.storage, clock=self.clock))
+                AuditServicer(
+                    read_log=ReadLog(storage=self.storage, clock=self.clock),
+                    operator_log=self.operator_log,
+                )
             ),
         ]
 
@@ -213,7 +221,7 @@ class Gateway:
                 clock=self.clock,
                 period=timedelta(days=days) if days else None,
                 pause=self._lease * _PAUSE_LEASES,
-                instance=self._instance,
+                instance=self.instance,
                 # SQLite: no other process has the database.
                 lease=timedelta(0),
                 reached=self._reached,
@@ -257,7 +265,7 @@ class Gateway:
                 digests=self._digests,
                 clock=self.clock,
                 reached=self._reached,
-                instance=self._instance,
+                instance=self.instance,
                 lease=self._lease,
                 draining=self._draining,
             )

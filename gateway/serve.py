@@ -83,6 +83,7 @@ async def _serve(gateway: Gateway, told: asyncio.Event) -> None:
     settings = gateway.settings
     callers = CallerDirectory(storage=gateway.storage, clock=gateway.clock)
     await callers.refresh()
+    await gateway.operator_log.note_start(gateway.instance)
     tls_files = TlsFiles(
         certificate=settings.path("tls_certificate"),
         key=settings.path("tls_key"),
@@ -119,6 +120,7 @@ async def _serve(gateway: Gateway, told: asyncio.Event) -> None:
         await asyncio.gather(operators.stop(grace), server.stop(grace))
         await asyncio.wait((end,))
         await loops.close()
+        await gateway.operator_log.note_stop(gateway.instance)
         if metrics is not None:
             await metrics.close()
         keeper.write()
@@ -170,6 +172,8 @@ def loops_of(
         ("key-check", monitor.look_at_keys, 10, 60),
         ("certificate-check", monitor.look_at_certificates, 2, 60),
         ("backlog-count", monitor.count_backlog, 15, 60),
+        # It reads the head of every merchant's log.
+        ("operator-log", gateway.operator_log.commit_checkpoints, 60, 300),
     )
     return [
         Loop(name=name, work=work, every_seconds=every, stuck_after_seconds=stuck_after)

@@ -16,7 +16,7 @@ from gateway.cli.refusals import explain
 from gateway.config import Settings
 from gateway.errors import GatewayError, MerchantNotFound, RequestInvalid
 from gateway.keys.checkpoint_signer import ProviderSigner
-from gateway.storage.log_reader import open_stored_log
+from gateway.storage.log_reader import StoredMerchant, open_merchant
 from gateway.storage.log_store import StoredLog
 from gateway.words.identifiers import read_merchant_id
 
@@ -85,19 +85,29 @@ def export_gateway_at(settings: Settings, merchant: str, target: Path) -> str:
 
 @contextmanager
 def _opened(settings: Settings, merchant: str) -> Iterator[tuple[StoredLog, bytes]]:
-    """Opens the merchant's log for reading, and gives its public key.
+    """Opens the merchant's log for reading, and gives its public key."""
+    with opened_merchant(settings, merchant) as (stored, public_key):
+        yield stored.log, public_key
 
-    The gateway may be serving.
+
+@contextmanager
+def opened_merchant(
+    settings: Settings, merchant: str
+) -> Iterator[tuple[StoredMerchant, bytes]]:
+    """Opens the merchant's log and accounts for reading; the gateway may be serving.
+
+    Raises:
+        AuditFailed: It cannot be opened, or is not what it should be.
     """
     try:
         keys = open_keys(settings)
-        with open_stored_log(
+        with open_merchant(
             settings.path("database"),
             read_merchant_id(merchant),
             signer=ProviderSigner(keys),
             vault_id=keys.vault_id,
-        ) as log:
-            yield log, keys.log_public_key
+        ) as stored:
+            yield stored, keys.log_public_key
     except (MerchantNotFound, RequestInvalid) as error:
         raise AuditFailed(f"no such merchant: {merchant}") from error
     except (GatewayError, OSError) as error:

@@ -5,6 +5,7 @@ from typing import Any
 from bailee.v1 import audit_service_pb2 as pb
 from bailee.v1 import audit_service_pb2_grpc
 
+from gateway.audit.operator_log import Commitment, OperatorLog
 from gateway.audit.read_log import Reader, ReadLog
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.vault_messages import show_receipt
@@ -15,8 +16,9 @@ from gateway.words.identifiers import read_merchant_id
 class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
     """See proto/bailee/v1/audit_service.proto."""
 
-    def __init__(self, *, read_log: ReadLog) -> None:
+    def __init__(self, *, read_log: ReadLog, operator_log: OperatorLog) -> None:
         self._read_log = read_log
+        self._operator_log = operator_log
 
     async def GetCheckpoint(  # noqa: N802 - the name is gRPC's
         self,
@@ -26,7 +28,11 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         """Returns the log's head."""
         merchant = read_merchant_id(request.merchant)
         checkpoint = await self._read_log.checkpoint(merchant, _reader())
-        return pb.GetCheckpointResponse(checkpoint=checkpoint)
+        commitment = self._operator_log.commitment(merchant)
+        return pb.GetCheckpointResponse(
+            checkpoint=checkpoint,
+            operator_commitment=None if commitment is None else _show(commitment),
+        )
 
     async def ListEntries(  # noqa: N802 - the name is gRPC's
         self,
@@ -69,6 +75,16 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         return pb.GetConsistencyProofResponse(
             checkpoint=proof.checkpoint, hashes=proof.path
         )
+
+
+def _show(commitment: Commitment) -> pb.OperatorCommitment:
+    return pb.OperatorCommitment(
+        checkpoint_text=commitment.checkpoint_text,
+        salt=commitment.salt,
+        index=commitment.index,
+        hashes=commitment.path,
+        receipt=show_receipt(commitment.receipt),
+    )
 
 
 def _reader() -> Reader:

@@ -15,8 +15,8 @@ from sqlalchemy import bindparam, func, select
 
 from gateway.audit.tree import EMPTY, Frontier, frontier_of, leaf_hash
 from gateway.errors import IntegrityViolation
+from gateway.storage.log_tables import log_entries, log_heads
 from gateway.storage.statements import sql
-from gateway.storage.tables import log_entries, log_heads
 from gateway.words.identifiers import MerchantId
 
 HASH_BYTES: Final = 32

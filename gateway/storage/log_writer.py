@@ -35,8 +35,8 @@ from gateway.audit.tree import (
 )
 from gateway.errors import AuditUnavailable, InvariantBroken
 from gateway.storage.log_rows import LogRows, Scope
+from gateway.storage.log_tables import log_entries, log_heads
 from gateway.storage.statements import insert_into, sql
-from gateway.storage.tables import log_entries, log_heads
 from gateway.words.identifiers import CardTokenName, MerchantId
 
 # C2SP tlog-tiles gives an entry's length two bytes.

@@ -18,49 +18,28 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
-    Table,
-    Text,
     UniqueConstraint,
     func,
 )
-from sqlalchemy.schema import SchemaItem
 
 from gateway.payments.payment import MoveStatus, PaymentState
+from gateway.storage import log_tables
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
+from gateway.storage.columns import METADATA
+from gateway.storage.columns import blob as _blob
+from gateway.storage.columns import integer as _integer
+from gateway.storage.columns import number as _number
+from gateway.storage.columns import scope as _scope
+from gateway.storage.columns import table as _table
+from gateway.storage.columns import text as _text
 from gateway.storage.statements import constant
 from gateway.words.lifecycles import CardState
 
-METADATA: Final = MetaData()
+__all__ = ["METADATA", "log_tables"]  # importing both makes every table known
 
 # Enough of a fingerprint to tell numbers apart, in an index that stays small.
 FINGERPRINT_PREFIX_BYTES: Final = 8
-
-
-def _integer(name: str, *rules: ForeignKey, optional: bool = False) -> Column[int]:
-    return Column(name, Integer, *rules, nullable=optional)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, Integer, primary_key=True)
-
-
-def _text(name: str, *, optional: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=optional)
-
-
-def _blob(name: str, *, optional: bool = False) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=optional)
-
-
-def _scope() -> Column[int]:
-    return _integer("scope", ForeignKey("scopes.scope"))
-
-
-def _table(name: str, *parts: SchemaItem, rowid: bool = True) -> Table:
-    return Table(name, METADATA, *parts, sqlite_with_rowid=rowid)
 
 
 scopes: Final = _table(
@@ -444,37 +423,5 @@ customers: Final = _table(
     _text("customer_reference"),
     _text("customer"),
     PrimaryKeyConstraint("scope", "account", "customer_reference"),
-    rowid=False,
-)
-
-# ``nodes`` holds the hashes of the inner nodes that this entry completed, lowest level
-# first: see log_rows.py. Entries of all merchants lie in the order they came, so that a
-# commit fills pages instead of splitting them.
-log_entries: Final = _table(
-    "log_entries",
-    _number("entry"),
-    _scope(),
-    _integer("generation"),
-    _integer("position"),
-    _blob("leaf"),
-    _blob("nodes"),
-    _integer("card", ForeignKey("cards.card"), optional=True),
-    _blob("card_salt", optional=True),
-    _blob("object_salt", optional=True),
-    UniqueConstraint("scope", "generation", "position"),
-)
-Index(
-    "log_entries_by_card",
-    log_entries.c.card,
-    sqlite_where=log_entries.c.card.is_not(None),
-)
-
-log_heads: Final = _table(
-    "log_heads",
-    _scope(),
-    _integer("generation"),
-    _integer("size"),
-    _blob("frontier"),
-    PrimaryKeyConstraint("scope", "generation"),
     rowid=False,
 )

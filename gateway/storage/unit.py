@@ -6,6 +6,7 @@ from functools import cached_property
 from gateway.storage.caller_store import SqliteCallerStore
 from gateway.storage.card_store import SqliteCardStore
 from gateway.storage.data_key_store import SqliteDataKeyStore
+from gateway.storage.denial_store import SqliteDenialStore
 from gateway.storage.epoch_store import SqliteEpochStore
 from gateway.storage.hold_store import SqliteHoldStore
 from gateway.storage.key_store import SqliteKeyStore
@@ -65,6 +66,11 @@ class SqliteUnit:
     def data_keys(self) -> SqliteDataKeyStore:
         """The wrapped copies of the merchant's data keys."""
         return SqliteDataKeyStore(self._connection, self._scope)
+
+    @cached_property
+    def denials(self) -> SqliteDenialStore:
+        """The merchant's denials of the last minutes."""
+        return SqliteDenialStore(self._connection, self._scope)
 
     @cached_property
     def payments(self) -> SqlitePaymentStore:

@@ -14,6 +14,7 @@ No durable intent, no unwrap.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gateway.audit.denials import append_denial
 from gateway.audit.entry import Decision as AuditDecision
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
@@ -89,10 +90,12 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
-    """A use that is not allowed; the denial is an entry of the log."""
+    """A use that is not allowed. The denial is an entry of the log; of too many in one
+    minute, ``appended`` is None: they are counted.
+    """
 
     rule: str
-    appended: Appended = field(repr=False)
+    appended: Appended | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +149,13 @@ class CardAccess:
         )
         if not decision.allowed:
             entry = _entry(EntryType.USE_DENIED, use, decision, policy)
-            return Denial(rule=decision.rule, appended=unit.log.append(entry))
+            return Denial(rule=decision.rule, appended=append_denial(unit, entry))
         if card_key is None or reference_key is None:
             # No copy of the keys exists for this purpose: whatever the decision was,
             # nothing can open the card (I3).
             denied = Decision(allowed=False, rule="no-key-for-purpose")
             entry = _entry(EntryType.USE_DENIED, use, denied, policy)
-            return Denial(rule=denied.rule, appended=unit.log.append(entry))
+            return Denial(rule=denied.rule, appended=append_denial(unit, entry))
         reference = None
         if use.account is not None:
             account_id = use.account.account_id
@@ -173,7 +176,7 @@ class CardAccess:
         policy = policy_in_force(unit)
         denied = Decision(allowed=False, rule=rule)
         entry = _entry(EntryType.USE_DENIED, use, denied, policy)
-        return Denial(rule=rule, appended=unit.log.append(entry))
+        return Denial(rule=rule, appended=append_denial(unit, entry))
 
     def _asked(self, use: Use) -> Asked:
         return Asked(

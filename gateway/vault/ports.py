@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.audit.denials import DenialUnit
 from gateway.cards.expiry import Expiry
 from gateway.idempotency.ports import RequestUnit
 from gateway.keys.ports import KeyUnit
@@ -154,7 +155,7 @@ class CardStore(Protocol):
         """Returns how many distinct other numbers end in these digits."""
 
 
-class VaultUnit(PolicyUnit, RequestUnit, MerchantUnit, Protocol):
+class VaultUnit(DenialUnit, PolicyUnit, RequestUnit, MerchantUnit, Protocol):
     """The slice of the unit of work that the vault uses."""
 
     @property

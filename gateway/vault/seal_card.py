@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from gateway.audit.denials import append_denial
 from gateway.audit.entry import Decision as AuditDecision
 from gateway.audit.entry import Entry, EntryType
 from gateway.audit.ports import Appended
@@ -121,7 +122,7 @@ class PreparedCard:
         policy = policy_in_force(unit, self.asked)
         refusal = find_refusal(unit.merchants.get(), policy, self.stored.mandate)
         if refusal is not None:
-            unit.log.append(refusal.entry(self.entry))
+            append_denial(unit, refusal.entry(self.entry))
         return refusal
 
     def add(self, unit: VaultUnit) -> Appended:

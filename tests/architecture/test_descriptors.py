@@ -77,6 +77,8 @@ CARRIERS = """
     GetCheckpointResponse.checkpoint GetConsistencyProofResponse.checkpoint
     GetConsistencyProofResponse.hashes
     LogEntry.entry
+    OperatorCommitment.checkpoint_text OperatorCommitment.hashes
+    OperatorCommitment.salt
     Mandate.agreement_reference
     Merchant.display_name Merchant.log_origin Merchant.name
     Money.currency

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from bailee.audit.cli import FINDINGS, NOT_CHECKED, OK, main
+from bailee.audit.entries import FIELDS
 from bailee.audit.sources import ExportSource, SourceBroken
 
 from gateway.audit.checkpoint import verifier_key
 from gateway.audit.export import write_export
+from gateway.audit.leaf_grammar import FORMS
 from tests.builders.logs import ORIGIN, PUBLIC, a_leaf, a_log, an_export, leaves_of
 from tests.builders.storage import NOW
 
@@ -115,6 +117,11 @@ class TestWatch:
         state = ["--state", str(tmp_path / "state"), "--key", other]
 
         assert main(["watch", *state, "--export", str(export)]) == NOT_CHECKED
+
+
+class TestEntries:
+    def test_are_understood_in_every_field_that_the_gateway_writes(self):
+        assert set(FORMS) == FIELDS
 
 
 class TestExportSource:

@@ -277,7 +277,7 @@ class TestPolicy:
         site.use(request_id, **NEW_POLICY)
         site.settle(request_id)
 
-    def notice(self, site, kind="policy.published", **changes):
+    def notice(self, site, kind="policy.notice", **changes):
         site.append(kind, **NEW_POLICY | changes)
 
     def start(self, site):
@@ -321,21 +321,38 @@ class TestPolicy:
     def test_that_the_merchant_accepted_may_hold_at_once(self, site):
         self.start(site)
         self.notice(site, effective_at=site.now + timedelta(days=30))
-        self.notice(site, "policy.accepted")
+        asked = site.ask("AcceptPolicy", purpose="", amount=None, currency="")
+        self.notice(site, "policy.accepted", request_id=asked)
         self.use_new(site)
 
         assert site.look(minutes=1) == []
 
+    def test_that_nobody_of_the_merchant_accepted_is_found(self, site):
+        self.start(site)
+        self.notice(
+            site, "policy.accepted", request_id="6f2c1d4e-8a3b-4c5d-9e7f-0a1b2c3d4e5f"
+        )
+
+        assert site.look(minutes=1) == []
+        assert site.look(minutes=6) == ["unasked"]
+
+    def test_that_came_into_force_without_a_notice_is_found(self, site):
+        self.start(site)
+        self.notice(site, "policy.in_force")
+
+        assert site.look(minutes=1) == ["policy"]
+
     def test_that_narrows_may_hold_at_once(self, site):
         self.start(site)
-        self.notice(site, action="narrowing", effective_at=site.now)
+        self.notice(site, outcome="NARROWS", effective_at=site.now)
         self.use_new(site)
 
         assert site.look(minutes=1) == []
 
     def test_that_is_not_the_announced_text_is_found(self, site):
         self.start(site)
-        self.notice(site, "policy.accepted", policy_sha256="ef" * 32)
+        asked = site.ask("AcceptPolicy", purpose="", amount=None, currency="")
+        self.notice(site, "policy.accepted", policy_sha256="ef" * 32, request_id=asked)
         self.use_new(site)
 
         assert site.look(minutes=1) == ["policy"]

@@ -30,10 +30,14 @@ class Shown:
     def __init__(self):
         self.leaves = []
         self.signer = SIGNER
+        self.committed = None  # the proof of an OperatorCommitment
         self.note = None  # an old checkpoint, if the operator replays one
 
     def checkpoint(self):
         return self.note or a_log(self.leaves, signer=self.signer).checkpoint()
+
+    def commitment(self):
+        return self.committed
 
     def entries(self, start, stop):
         yield from self.leaves[start:stop]

@@ -3,6 +3,7 @@
 The watcher has a client certificate, the pinned key and the journal, and nothing else.
 """
 
+import json
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ from gateway.cli.init import InitOptions, create_gateway, free_port
 from gateway.config import Settings
 from gateway.words.clock import SystemClock
 from tests.foreign.judges import build_verifier
-from tests.processes.test_first_minutes import wait_for_port
+from tests.processes.test_first_minutes import bailee, wait_for_port
 
 pytestmark = pytest.mark.process
 
@@ -94,6 +95,34 @@ def test_watcher_follows_and_finds_a_charge_that_nobody_journaled(place):
     assert found.returncode == 1
     assert "UNASKED" in found.stdout
     assert "charge 9900 EUR" in found.stdout
+
+
+def test_reconciles_with_the_processors_own_list(place):
+    month = f"{SystemClock().now():%Y-%m}"
+    command = ["audit", "reconcile", str(place.gateway), "--month", month]
+    with place.client(journal=True) as client:
+        paid = charge(client, "invoice-1")
+        client.refund_payment(paid.payment.name, amount=500, currency="EUR")
+        honest = bailee(*command, "--all")
+    assert honest.returncode == 0, honest.stdout + honest.stderr
+    assert f"MATCHED  {paid.payment.name}  1999 EUR" in honest.stdout
+
+    # Somebody with the gateway's credentials charges beside the log.
+    ledger = Settings.read(place.gateway).path("simulator_ledger")
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    made = next(
+        record
+        for line in lines
+        for record in line.get("records", [])
+        if record["kind"] == "payment"
+    )
+    rogue = made | {"id": "pi_rogue", "metadata": {"bailee_payment": "pay_x"}}
+    with ledger.open("a") as stream:
+        line = {"kind": "payment", "at": made["created"], "records": [rogue]}
+        stream.write(json.dumps(line) + "\n")
+    found = bailee(*command)
+    assert found.returncode == 1
+    assert "OBJECT WITHOUT USE  pay_x" in found.stdout
 
 
 def test_log_verifies_after_erasure_and_no_longer_names_the_card(place, tmp_path):

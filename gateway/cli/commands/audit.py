@@ -1,5 +1,6 @@
 """``bailee audit``."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -79,3 +80,44 @@ def audit_export(folder: Path, target: Path, merchant: str) -> None:
         click.echo(export_gateway_at(Settings.read(folder), merchant, target))
     except (AuditFailed, ConfigInvalid) as error:
         refuse(error)
+
+
+@audit.command("reconcile")
+@FOLDER
+@_MERCHANT
+@click.option(
+    "--month",
+    metavar="YYYY-MM",
+    required=True,
+    help="Which month, in UTC.",
+)
+@click.option("--all", "show_all", is_flag=True, help="List what matches, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def audit_reconcile(
+    folder: Path, merchant: str, month: str, *, show_all: bool, as_json: bool
+) -> None:
+    """Compare the log with the processor's own list of payments, in both directions.
+
+    \b
+      matched                    the log and the processor say the same
+      not executed               logged, and nothing moved
+      use without object         the log says that money moved; the processor does not
+      object without use         made in the gateway's name, and not in the log
+      foreign                    the merchant's other traffic
+      amount or currency differs
+
+    Exit code 1 means that a person has to look: something is only on one side, or the
+    two differ. The gateway may be serving.
+    """  # noqa: D301 - the backspace is click's mark for "do not re-wrap"
+    from gateway.cli.audit import AuditFailed
+    from gateway.cli.reconcile import Period, reconcile_gateway_at, show_lines
+
+    try:
+        period = Period.month(month)
+        lines = reconcile_gateway_at(Settings.read(folder), merchant, period)
+    except (AuditFailed, ConfigInvalid) as error:
+        refuse(error)
+    for text in show_lines(lines, show_all=show_all, as_json=as_json):
+        click.echo(text)
+    if any(line.is_alarm for line in lines):
+        sys.exit(1)

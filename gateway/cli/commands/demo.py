@@ -8,6 +8,19 @@ from gateway.cli.arguments import typed_command
 from gateway.cli.refusals import refuse
 
 
+@click.command("demo-audit")
+def demo_audit() -> None:
+    """A year of traffic, then a dishonest operator: who catches him at what."""
+    from rich.console import Console
+
+    from gateway.cli.demo_audit import DemoAuditFailed, run_demo_audit
+
+    try:
+        run_demo_audit(Console())
+    except DemoAuditFailed as error:
+        refuse(error)
+
+
 @click.command()
 @click.option(
     "--keep",

@@ -7,7 +7,7 @@ Invariants:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from gateway.errors import (
     InvariantBroken,
     ProcessorUnavailable,
 )
+from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.processor import (
     ActionRequired,
     Approved,
@@ -35,6 +36,7 @@ from gateway.payments.processor import (
     ProcessorOutcomeUnknown,
     ProcessorRefused,
 )
+from gateway.payments.reconcile import ListedPayment
 from gateway.processors.simulator.declines import decline_for
 from gateway.processors.simulator.embedded_transport import EmbeddedTransport
 from gateway.processors.simulator.ledger import IDEMPOTENCY_WINDOW
@@ -58,6 +60,7 @@ __all__ = ["EmbeddedTransport", "SimulatorProcessor"]
 
 _T = TypeVar("_T")
 _OK: Final = 200
+_LISTING: Final = timedelta(minutes=10)  # a year of a large account
 _DECLINED: Final = 402
 _NOT_FOUND: Final = 404
 _RATE_LIMITED: Final = 429
@@ -214,6 +217,20 @@ class SimulatorProcessor:
             ]
         )
 
+    async def list_payments(
+        self, account: ProcessorAccount, start: datetime, end: datetime
+    ) -> Sequence[ListedPayment]:
+        """See gateway.payments.reconcile.PaymentLister."""
+        query = {"created_from": str(int(start.timestamp()))}
+        request = Request(operation=Operation.SEARCH, body=query)
+        call = ProcessorCall(
+            account=account, idempotency_key="list", deadline=_LISTING, metadata={}
+        )
+        answer = await self._send(call, request)
+        _check(answer)
+        found = _understand(lambda: [_listed(shown) for shown in answer.body["data"]])
+        return [item for item in found if item.created_at < end]
+
     async def close(self) -> None:
         """See Processor.close."""
         await self._transport.close()
@@ -312,6 +329,17 @@ def _found(shown: Mapping[str, Any]) -> FoundPayment:
         processor_object=_text(shown, "id"),
         outcome=outcome,
         refunded=Money(shown["refunded"], shown["currency"]) if moved else None,
+    )
+
+
+def _listed(shown: Mapping[str, Any]) -> ListedPayment:
+    return ListedPayment(
+        processor_object=_text(shown, "id"),
+        payment=shown["metadata"].get("bailee_payment", ""),
+        amount=Money(shown["amount"], shown["currency"]),
+        captured=shown["captured"],
+        refunded=shown["refunded"],
+        created_at=datetime.fromtimestamp(shown["created"], UTC),
     )
 
 

@@ -23,6 +23,7 @@ from gateway.payments.processor import (
     MoveState,
     Pending,
 )
+from gateway.payments.reconcile import ListedPayment
 from gateway.processors.stripe.declines import CardRefusal, decline_of
 from gateway.processors.stripe.money import from_stripe
 from gateway.words.identifiers import PaymentName
@@ -82,6 +83,21 @@ def read_found(intent: stripe.PaymentIntent) -> FoundPayment:
         processor_object=intent.id,
         outcome=read_charge(intent),
         refunded=from_stripe(refunded, intent.currency),
+    )
+
+
+def read_listed(intent: stripe.PaymentIntent) -> ListedPayment:
+    """Returns a payment of the account's list, whoever made it."""
+    charge = _charge(intent)
+    refunded = charge.amount_refunded if charge is not None else 0
+    currency = intent.currency
+    return ListedPayment(
+        processor_object=intent.id,
+        payment=intent.metadata.to_dict().get("bailee_payment", ""),
+        amount=from_stripe(intent.amount, currency),
+        captured=from_stripe(intent.amount_received, currency).minor_units,
+        refunded=from_stripe(refunded, currency).minor_units,
+        created_at=datetime.fromtimestamp(intent.created, UTC),
     )
 
 

@@ -22,6 +22,7 @@ from stripe import RequestOptions
 from gateway.cards.security_code import SecurityCode
 from gateway.config import ConfigInvalid
 from gateway.errors import AmountNotRepresentable, InvariantBroken
+from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.processor import (
     Capabilities,
     ChargeOrder,
@@ -34,6 +35,7 @@ from gateway.payments.processor import (
     ProcessorCall,
     ProcessorRefused,
 )
+from gateway.payments.reconcile import ListedPayment
 from gateway.processors.stripe import outcomes, requests
 from gateway.processors.stripe.credentials import ApiKey, CredentialSource, read_key
 from gateway.processors.stripe.errors import (
@@ -62,6 +64,7 @@ Send = Callable[[stripe.StripeClient, RequestOptions], Awaitable[T]]
 
 # docs.stripe.com/api/idempotent_requests: at least so long.
 _IDEMPOTENCY_WINDOW: Final = timedelta(hours=24)
+_LISTING: Final = timedelta(minutes=10)  # a year of a large account
 
 
 class StripeProcessor:
@@ -264,6 +267,36 @@ class StripeProcessor:
             ],
         )
         return _certain(found)
+
+    async def list_payments(
+        self, account: ProcessorAccount, start: datetime, end: datetime
+    ) -> Sequence[ListedPayment]:
+        """See gateway.payments.reconcile.PaymentLister. Reads every page."""
+
+        async def pages(
+            client: stripe.StripeClient, options: RequestOptions
+        ) -> list[stripe.PaymentIntent]:
+            intents: list[stripe.PaymentIntent] = []
+            more = True
+            while more:
+                after = intents[-1].id if intents else ""
+                page = await client.v1.payment_intents.list_async(
+                    requests.period(start, end, after), options
+                )
+                intents.extend(page.data)
+                more = page.has_more
+            return intents
+
+        call = ProcessorCall(
+            account=account, idempotency_key="list", deadline=_LISTING, metadata={}
+        )
+        listed = await self._send(
+            call,
+            "list_payments",
+            pages,
+            lambda intents: [outcomes.read_listed(intent) for intent in intents],
+        )
+        return _certain(listed)
 
     async def close(self) -> None:
         """See Processor.close."""

@@ -179,6 +179,18 @@ def listing(
     return params
 
 
+def period(start: datetime, end: datetime, after: str) -> PaymentIntentListParams:
+    """Returns a page of the account's payments; ``after`` is the last one known."""
+    params: PaymentIntentListParams = {
+        "created": {"gte": int(start.timestamp()), "lt": int(end.timestamp())},
+        "expand": ["data.latest_charge"],
+        "limit": PAGE,
+    }
+    if after:
+        params["starting_after"] = after
+    return params
+
+
 def search(payment: PaymentName) -> PaymentIntentSearchParams:
     """Returns a search by our payment's name, where no customer is known.
 

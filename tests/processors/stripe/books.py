@@ -207,11 +207,12 @@ class Books:
     def list_intents(self, params):
         """GET /v1/payment_intents."""
         since = int(params.get("created", {}).get("gte", 0))
+        until = int(params.get("created", {}).get("lt", 2**40))
         wanted = [
             intent
             for intent in reversed(self.intents.values())
             if intent.customer == params.get("customer", intent.customer)
-            and intent.created >= since
+            and since <= intent.created < until
         ]
         after = params.get("starting_after")
         if after:

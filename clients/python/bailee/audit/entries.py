@@ -16,10 +16,11 @@ VERSION: Final = 1
 FORBIDDEN_PURPOSES: Final = frozenset(
     {"marketing", "analytics", "profiling", "research", "resale"}
 )
-_FIELDS: Final = frozenset(
+FIELDS: Final = frozenset(
     "action amount build caller card card_opened count currency decision effective "
     "environment merchant object outcome payment policy_sha256 policy_version "
-    "processor_account purpose request_id rule subject time type v".split()
+    "previous_origin previous_root previous_size processor_account purpose request_id "
+    "restored_size rule subject time type v".split()
 )
 
 
@@ -79,7 +80,7 @@ def read_entry(index: int, leaf: bytes, merchant: str) -> Entry:
         )
     if facts.get("merchant") != merchant:
         raise EntryInvalid("it belongs to another merchant")
-    unknown = facts.keys() - _FIELDS
+    unknown = facts.keys() - FIELDS
     if unknown or not {"type", "time", "caller", "build"} <= facts.keys():
         raise EntryInvalid("its fields are not those of version 1")
     try:

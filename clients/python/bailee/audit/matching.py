@@ -20,7 +20,7 @@ _TRIES_FOR: Final = timedelta(minutes=15)
 # Two clocks, and the time from an entry's making to its place in the log.
 CLOCKS_DIFFER: Final = timedelta(minutes=10)
 _OPEN_OUTCOMES: Final = frozenset({"UNKNOWN", "SUBMITTED", "REQUIRES_ACTION"})
-_OF_REQUESTS: Final = ("use.", "payment.", "card.")
+_OF_REQUESTS: Final = ("use.", "payment.", "card.", "policy.accepted")
 _ANNOUNCING: Final = frozenset({"use.intent", "payment.intent"})
 _OF_MANY_CARDS: Final = frozenset({"BatchTokenizeCards", "ImportCards"})
 # What a request means that names no purpose of its own.
@@ -159,6 +159,8 @@ def _differences(entry: Entry, asked: Asked) -> list[str]:
     """Returns, in words, how an entry is not what was asked for."""
     action = entry.get("action")
     found = []
+    if entry.type == "policy.accepted" and asked.rpc != "AcceptPolicy":
+        found.append(f"a policy was accepted, and the request was a {asked.rpc}")
     allowed = ACTIONS.get(asked.rpc)
     if action is not None and allowed is not None and action not in allowed:
         found.append(f"it is a {action}, and the request was a {asked.rpc}")

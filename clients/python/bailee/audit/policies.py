@@ -6,7 +6,8 @@ clock from its own first sight of the notice.
 
 Invariants:
   * A version that was in force at the watcher's first look counts as agreed to.
-  * Whoever agreed at once (``policy.accepted``) waits no more.
+  * Whoever agreed at once (``policy.accepted``) waits no more. That entry is matched
+    with the platform's journal like any other: see matching.py.
 """
 
 from datetime import datetime, timedelta
@@ -18,8 +19,8 @@ from bailee.audit.store import Store
 
 NOTICE_DAYS: Final = 30
 _ACCEPTED: Final = "policy.accepted"
-_NOTICES: Final = "policy."
-_NARROWING: Final = "narrowing"
+_NOTICES: Final = frozenset({"policy.notice", "policy.published", _ACCEPTED})
+_NARROWS: Final = "NARROWS"
 _BASELINE: Final = "policy_baseline"
 # An entry is made a moment before the watcher sees it.
 _TOLERANCE: Final = timedelta(hours=1)
@@ -36,7 +37,7 @@ class PolicyClock:
         version = entry.get("policy_version")
         if version is None:
             return []
-        if entry.type.startswith(_NOTICES):
+        if entry.type in _NOTICES:
             return self._note(entry, version, now)
         baseline = self._store.get(_BASELINE)
         if not baseline:
@@ -50,7 +51,7 @@ class PolicyClock:
         self._store.add_notice(
             version, str(entry.get("policy_sha256") or ""), entry.index, now
         )
-        if entry.type == _ACCEPTED or entry.get("action") == _NARROWING:
+        if entry.type == _ACCEPTED or entry.get("outcome") == _NARROWS:
             self._store.accept_notice(version, now)
             return []
         claimed = entry.get("effective")

@@ -34,6 +34,9 @@ class Source(Protocol):
     def checkpoint(self) -> str:
         """Returns the newest checkpoint, a C2SP note."""
 
+    def commitment(self) -> audit_service_pb2.OperatorCommitment | None:
+        """Returns what the operator log commits to, as of the last checkpoint."""
+
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         """Yields the entries from ``start`` to before ``stop``, in order.
 
@@ -54,6 +57,9 @@ class ExportSource:
             return self._read("checkpoint", _NOTE_BYTES_MAX).decode("utf-8")
         except UnicodeDecodeError as error:
             raise SourceBroken("the checkpoint is not text") from error
+
+    def commitment(self) -> None:
+        """See Source.commitment: files have none."""
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         """See Source.entries."""
@@ -101,6 +107,7 @@ class GatewaySource:
         )
         options = [("grpc.enable_http_proxy", 0)]
         self._merchant = bundle.merchant
+        self._commitment: audit_service_pb2.OperatorCommitment | None = None
         self._channel = grpc.secure_channel(bundle.address, credentials, options)
         self._stub = audit_service_pb2_grpc.AuditServiceStub(self._channel)
 
@@ -115,7 +122,14 @@ class GatewaySource:
             answer = self._stub.GetCheckpoint(request, timeout=_TIMEOUT_SECONDS)
         except grpc.RpcError as error:
             raise from_rpc_error(error, "") from None
+        self._commitment = None
+        if answer.HasField("operator_commitment"):
+            self._commitment = answer.operator_commitment
         return str(answer.checkpoint)
+
+    def commitment(self) -> audit_service_pb2.OperatorCommitment | None:
+        """See Source.commitment."""
+        return self._commitment
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
         """See Source.entries.

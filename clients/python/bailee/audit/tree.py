@@ -79,6 +79,27 @@ def is_prefix(
     return _roots(old_size, new_size, path) == (old_root, new_root)
 
 
+def root_of(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """Returns the root that a leaf's hash and its path lead to (RFC 9162 2.1.3.2).
+
+    None when the path is not as long as a tree of this size is high.
+    """
+    if not 0 <= index < size:
+        return None
+    node, last, current = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return None
+        if node & 1 or node == last:
+            current = join(sibling, current)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            current = join(current, sibling)
+        node, last = node >> 1, last >> 1
+    return current if last == 0 else None
+
+
 def _roots(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes] | None:
     node, last = old - 1, new - 1
     while node & 1:

@@ -6,7 +6,7 @@ The order is fixed:
   3. it is no smaller than any that was seen, here or in a receipt,
   4. all new entries are read; with those seen before they give the signed root,
   5. each new entry is readable, dated plausibly, and what was asked for,
-  6. every receipt is of this log,
+  6. every receipt, and what the operator log commits to, is of this log,
   7. what was answered is in the log,
   8. the checkpoint is cosigned, if nothing is wrong with the log itself.
 
@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from bailee.audit.commitments import CommitmentInvalid, read_commitment
 from bailee.audit.entries import Entry, EntryInvalid, read_entry
 from bailee.audit.findings import Finding, Kind
 from bailee.audit.journal import Answered, Asked, read_journal
@@ -158,10 +159,13 @@ class Watcher:
         signed = self._open(note)
         seen = self._store.size()
         self._check_size(signed, seen)
-        self._check_receipts(self._roots_before(seen))
+        committed = self._read_commitment(signed)
+        roots = self._roots_before(seen, committed)
+        self._check_receipts(roots)
         tree = self._load_tree(seen)
         wanted = {size for _, size, _, _ in self._store.receipts(signed.size)}
-        roots: dict[int, bytes] = {}
+        if committed is not None:
+            wanted.add(committed.size)
         for chunk in _chunks(self._source.entries(seen, signed.size)):
             hashes = [leaf_hash(leaf) for leaf in chunk]
             self._store.add_hashes(tree.size, hashes)
@@ -182,6 +186,8 @@ class Watcher:
                 )
             )
         self._check_receipts(roots)
+        if committed is not None and roots[committed.size] != committed.root:
+            raise _committed_otherwise(committed)
         self._store.put("roots", "".join(root.hex() for root in tree.roots))
         self._store.put("checkpoint", note)
         report.size, report.new_entries = signed.size, signed.size - seen
@@ -214,9 +220,28 @@ class Watcher:
         roots = [joined[at : at + 32] for at in range(0, len(joined), 32)]
         return GrowingTree(seen, roots)
 
-    def _roots_before(self, seen: int) -> dict[int, bytes]:
-        """Returns the roots that late receipts speak of, from the hashes seen."""
-        sizes = sorted({size for _, size, _, _ in self._store.receipts(seen)})
+    def _read_commitment(self, signed: Checkpoint) -> Checkpoint | None:
+        """Returns what the operator log commits to, if the source has a proof."""
+        message = self._source.commitment()
+        if message is None:
+            return None
+        try:
+            committed = read_commitment(message, self._key)
+        except CommitmentInvalid as error:
+            text = f"the operator log's commitment to this log: {error}"
+            raise _NotThisLog(Finding(Kind.SIGNATURE, None, text)) from error
+        if committed.size > signed.size:
+            raise _committed_otherwise(committed)
+        return committed
+
+    def _roots_before(
+        self, seen: int, committed: Checkpoint | None
+    ) -> dict[int, bytes]:
+        """Returns the roots that late receipts, and the commitment, speak of."""
+        named = {size for _, size, _, _ in self._store.receipts(seen)}
+        if committed is not None and committed.size <= seen:
+            named.add(committed.size)
+        sizes = sorted(named)
         roots: dict[int, bytes] = {}
         if not sizes:
             return roots
@@ -228,9 +253,7 @@ class Watcher:
 
     def _check_receipts(self, roots: dict[int, bytes]) -> None:
         """Step 6, for the receipts of these sizes."""
-        if not roots:
-            return
-        for position, size, digest, root in self._store.receipts(max(roots)):
+        for position, size, digest, root in self._store.receipts(max(roots, default=0)):
             if roots.get(size) == root and self._store.hash_at(position) == digest:
                 continue
             raise _NotThisLog(
@@ -241,7 +264,7 @@ class Watcher:
                     "entries, than the one shown: the receipt is the proof, keep it",
                 )
             )
-        self._store.drop_receipts(max(roots))
+        self._store.drop_receipts(max(roots, default=0))
 
     def _check_entries(
         self, first: int, leaves: list[bytes], now: datetime
@@ -303,6 +326,17 @@ def verify(source: Source, key: VerifierKey) -> tuple[Checkpoint, int]:
             "added or left out"
         )
     return signed, tree.size
+
+
+def _committed_otherwise(committed: Checkpoint) -> _NotThisLog:
+    return _NotThisLog(
+        Finding(
+            Kind.REWRITTEN,
+            None,
+            f"the operator log commits to another log of {committed.size} entries than "
+            "the one shown here: two readers are shown different logs",
+        )
+    )
 
 
 def _check_time(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from bailee.v1 import receipt_pb2 as bailee_dot_v1_dot_receipt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/v1/audit_service.proto\x12\tbailee.v1\x1a\x17\x62\x61ilee/v1/receipt.proto\"(\n\x14GetCheckpointRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"N\n\x12ListEntriesRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x13\n\x0bstart_index\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"]\n\x13ListEntriesResponse\x12$\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x13.bailee.v1.LogEntry\x12\x12\n\nnext_index\x18\x02 \x01(\x03\x12\x0c\n\x04size\x18\x03 \x01(\x03\"(\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\";\n\x18GetInclusionProofRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\"@\n\x19GetInclusionProofResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Receipt\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x10\n\x08old_size\x18\x02 \x01(\x03\"A\n\x1bGetConsistencyProofResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x32\x8a\x03\n\x0c\x41uditService\x12W\n\rGetCheckpoint\x12\x1f.bailee.v1.GetCheckpointRequest\x1a .bailee.v1.GetCheckpointResponse\"\x03\x90\x02\x01\x12Q\n\x0bListEntries\x12\x1d.bailee.v1.ListEntriesRequest\x1a\x1e.bailee.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12\x63\n\x11GetInclusionProof\x12#.bailee.v1.GetInclusionProofRequest\x1a$.bailee.v1.GetInclusionProofResponse\"\x03\x90\x02\x01\x12i\n\x13GetConsistencyProof\x12%.bailee.v1.GetConsistencyProofRequest\x1a&.bailee.v1.GetConsistencyProofResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62\x61ilee/v1/audit_service.proto\x12\tbailee.v1\x1a\x17\x62\x61ilee/v1/receipt.proto\"(\n\x14GetCheckpointRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\"g\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12:\n\x13operator_commitment\x18\x02 \x01(\x0b\x32\x1d.bailee.v1.OperatorCommitment\"\x7f\n\x12OperatorCommitment\x12\x17\n\x0f\x63heckpoint_text\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\r\n\x05index\x18\x03 \x01(\x03\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12#\n\x07receipt\x18\x05 \x01(\x0b\x32\x12.bailee.v1.Receipt\"N\n\x12ListEntriesRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x13\n\x0bstart_index\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"]\n\x13ListEntriesResponse\x12$\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x13.bailee.v1.LogEntry\x12\x12\n\nnext_index\x18\x02 \x01(\x03\x12\x0c\n\x04size\x18\x03 \x01(\x03\"(\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x65ntry\x18\x02 \x01(\x0c\";\n\x18GetInclusionProofRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\"@\n\x19GetInclusionProofResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.bailee.v1.Receipt\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08merchant\x18\x01 \x01(\t\x12\x10\n\x08old_size\x18\x02 \x01(\x03\"A\n\x1bGetConsistencyProofResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x32\x8a\x03\n\x0c\x41uditService\x12W\n\rGetCheckpoint\x12\x1f.bailee.v1.GetCheckpointRequest\x1a .bailee.v1.GetCheckpointResponse\"\x03\x90\x02\x01\x12Q\n\x0bListEntries\x12\x1d.bailee.v1.ListEntriesRequest\x1a\x1e.bailee.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12\x63\n\x11GetInclusionProof\x12#.bailee.v1.GetInclusionProofRequest\x1a$.bailee.v1.GetInclusionProofResponse\"\x03\x90\x02\x01\x12i\n\x13GetConsistencyProof\x12%.bailee.v1.GetConsistencyProofRequest\x1a&.bailee.v1.GetConsistencyProofResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,21 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKPOINTREQUEST']._serialized_start=69
   _globals['_GETCHECKPOINTREQUEST']._serialized_end=109
   _globals['_GETCHECKPOINTRESPONSE']._serialized_start=111
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=154
-  _globals['_LISTENTRIESREQUEST']._serialized_start=156
-  _globals['_LISTENTRIESREQUEST']._serialized_end=234
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=236
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=329
-  _globals['_LOGENTRY']._serialized_start=331
-  _globals['_LOGENTRY']._serialized_end=371
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=373
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=432
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=434
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=498
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=500
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=564
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=566
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=631
-  _globals['_AUDITSERVICE']._serialized_start=634
-  _globals['_AUDITSERVICE']._serialized_end=1028
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=214
+  _globals['_OPERATORCOMMITMENT']._serialized_start=216
+  _globals['_OPERATORCOMMITMENT']._serialized_end=343
+  _globals['_LISTENTRIESREQUEST']._serialized_start=345
+  _globals['_LISTENTRIESREQUEST']._serialized_end=423
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=425
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=518
+  _globals['_LOGENTRY']._serialized_start=520
+  _globals['_LOGENTRY']._serialized_end=560
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=562
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=621
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=623
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=687
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=689
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=753
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=755
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=820
+  _globals['_AUDITSERVICE']._serialized_start=823
+  _globals['_AUDITSERVICE']._serialized_end=1217
 # @@protoc_insertion_point(module_scope)

@@ -48,20 +48,76 @@ class GetCheckpointResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHECKPOINT_FIELD_NUMBER: _builtins.int
+    OPERATOR_COMMITMENT_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
     """A C2SP tlog-checkpoint: origin, size, root and signature, as text."""
+    @_builtins.property
+    def operator_commitment(self) -> Global___OperatorCommitment:
+        """Proof that a recent checkpoint of this log was committed to in the gateway's own
+        log, which others witness. Absent during the first minute of a gateway.
+        """
+
     def __init__(
         self,
         *,
         checkpoint: _builtins.str = ...,
+        operator_commitment: Global___OperatorCommitment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operator_commitment", b"operator_commitment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "operator_commitment", b"operator_commitment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckpointResponse: _TypeAlias = GetCheckpointResponse  # noqa: Y015
+
+@_typing.final
+class OperatorCommitment(_message.Message):
+    """OperatorCommitment proves that an entry of the gateway's own log commits to a
+    checkpoint. The entry's "subject" is the root, in hexadecimal, of an RFC 6962 tree
+    whose leaves are a salt followed by the text of a merchant's checkpoint; its "count"
+    is how many leaves there are.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINT_TEXT_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    checkpoint_text: _builtins.str
+    """The text of the checkpoint that was committed to: origin, size and root."""
+    salt: _builtins.bytes
+    """The 32 bytes before it in the leaf."""
+    index: _builtins.int
+    """The leaf's place in the tree."""
+    @_builtins.property
+    def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The inclusion path (RFC 6962 section 2.1.1)."""
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """The entry of the gateway's own log, with its proof. It is signed with the same key;
+        its origin ends in "/m/gateway/g1", with the generation of that log.
+        """
+
+    def __init__(
+        self,
+        *,
+        checkpoint_text: _builtins.str = ...,
+        salt: _builtins.bytes = ...,
+        index: _builtins.int = ...,
+        hashes: _abc.Iterable[_builtins.bytes] | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint_text", b"checkpoint_text", "hashes", b"hashes", "index", b"index", "receipt", b"receipt", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorCommitment: _TypeAlias = OperatorCommitment  # noqa: Y015
 
 @_typing.final
 class ListEntriesRequest(_message.Message):

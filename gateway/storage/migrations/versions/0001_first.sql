@@ -87,6 +87,16 @@ CREATE TABLE charge_once (
 )
  WITHOUT ROWID;
 
+CREATE TABLE denials (
+    scope INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    denials INTEGER NOT NULL,
+    PRIMARY KEY (scope, minute, caller, rule),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
 CREATE TABLE log_heads (
     scope INTEGER NOT NULL,
     generation INTEGER NOT NULL,
