@@ -187,7 +187,7 @@ async def _accept(
         )
     tell(
         "no money moves until its payments are reconciled with the processor: "
-        f"bailee restore {settings.folder} --reconciled"
+        f"bailee restore {settings.folder} --reconcile"
     )
 
 
@@ -272,7 +272,7 @@ async def _release(
     kind = EntryType.CARDS_RELEASED if cards else EntryType.PAYMENTS_RECONCILED
     released = 0
     try:
-        for merchant in merchants or _all_merchants(settings.path("database")):
+        for merchant in merchants or all_merchants(settings.path("database")):
             entry = Entry(type=kind, merchant=merchant, at=clock.now(), caller=RESTORE)
 
             def release(unit: SqliteUnit, entry: Entry = entry) -> bool:
@@ -298,7 +298,8 @@ async def _release(
         raise RestoreRefused("no merchant is held")
 
 
-def _all_merchants(database: Path) -> list[MerchantId]:
+def all_merchants(database: Path) -> list[MerchantId]:
+    """Returns every merchant of a database."""
     address = f"{database.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as reader:
         return [merchant for merchant in read_scopes(reader) if merchant != GATEWAY]

@@ -80,6 +80,7 @@ def charge(client, token):
         charge_once_key=f"invoice-{secrets.token_hex(8)}",
     ).payment
     assert payment.captured.minor_units == 100
+    return payment.name
 
 
 def codes_of(site):

@@ -58,7 +58,7 @@ class Drill:
         """Goes on after the backup, and stops: all of this will be lost."""
         with self.site.client() as client:
             self.lost = client.tokenize_card(a_card()).card_token.name
-            charge(client, self.lost)
+            self.lost_payment = charge(client, self.lost)
             client.delete_card_token(self.erased)
         self.site.stop()
 
@@ -112,6 +112,11 @@ class TestDrill:
             with pytest.raises(CardTokenNotFound):
                 client.get_card_token(drill.lost)
         site.stop()
+        compared = site.bailee("restore", after=["--reconcile"])
+        assert compared.returncode == 1
+        assert f"LOST {drill.lost_payment}" in compared.stdout
+        assert "captured 100, refunded 0 USD" in compared.stdout
+        assert "money does not move yet for shop" in compared.stderr
         done = site.bailee("restore", after=["--reconciled"])
         assert done.stdout == "shop: money moves again\n"
         site.serve()
@@ -148,6 +153,35 @@ class TestDrill:
             client.tokenize_card(a_card())
         assert isinstance(caught.value, LogRollback)
         assert "/m/shop/g2" in str(caught.value)
+
+
+class TestReconcile:
+    def test_money_moves_when_the_processor_agrees(self, drill):
+        drill.site.stop()
+        drill.restore()
+        drill.accept()
+
+        done = drill.site.bailee("restore", after=["--reconcile"])
+
+        assert done.returncode == 0, done.stderr
+        assert "shows nothing that the database forgot" in done.stdout
+        drill.site.serve()
+        with drill.site.client() as client:
+            charge(client, drill.kept)
+
+    def test_a_refund_since_the_backup_is_found(self, drill):
+        """Otherwise it could be refunded twice."""
+        with drill.site.client() as client:
+            client.refund_payment(drill.replayed, amount=40, currency="USD")
+        drill.site.stop()
+        drill.restore()
+        drill.accept()
+
+        done = drill.site.bailee("restore", after=["--reconcile"])
+
+        assert done.returncode == 1
+        assert f"DIFFERS {drill.replayed}" in done.stdout
+        assert "refunded 40 USD, the database knows 100 and 0" in done.stdout
 
 
 class TestRefusal:

@@ -53,9 +53,15 @@ def backup(folder: Path, target: Path) -> None:
     "erasures since then are repeated, payments are held.",
 )
 @click.option(
+    "--reconcile",
+    is_flag=True,
+    help="Compare its payments with the processor's; if nothing is lost or different, "
+    "let money move again.",
+)
+@click.option(
     "--reconciled",
     is_flag=True,
-    help="Its payments were compared with the processor's: let money move again.",
+    help="Say that you did so yourself, whatever --reconcile finds: let money move.",
 )
 @click.option(
     "--release-cards",
@@ -67,12 +73,13 @@ def backup(folder: Path, target: Path) -> None:
     "merchants",
     multiple=True,
     metavar="ID",
-    help="For the two above: only this merchant; repeat for several. [default: all]",
+    help="For the three above: only this merchant; repeat for several. [default: all]",
 )
-def restore(
+def restore(  # noqa: PLR0913, PLR0917 - click gives one parameter for each option
     folder: Path,
     source: Path | None,
     accept: bool,  # noqa: FBT001 - as above
+    reconcile: bool,  # noqa: FBT001 - click gives options by position
     reconciled: bool,  # noqa: FBT001 - as above
     release_cards: bool,  # noqa: FBT001 - as above
     merchants: tuple[str, ...],
@@ -82,17 +89,21 @@ def restore(
     \b
       bailee restore DIR BACKUP         put it in place; the old one is kept
       bailee restore DIR --accept       say that nothing newer exists
-      bailee restore DIR --reconciled   say that its payments are reconciled
+      bailee restore DIR --reconcile    compare its payments with the processor's
 
     The gateway must not serve meanwhile. docs/how-to/backup-and-restore.md has the
     whole drill.
     """  # noqa: D301 - the backspace is click's mark for "do not re-wrap"
     from gateway.cli import restore as work
+    from gateway.cli.restored_payments import reconcile_at
     from gateway.errors import GatewayError
     from gateway.words.identifiers import read_merchant_id
 
-    if sum((source is not None, accept, reconciled, release_cards)) != 1:
-        refuse("say one of: BACKUP, --accept, --reconciled, --release-cards")
+    chosen = (source is not None, accept, reconcile, reconciled, release_cards)
+    if sum(chosen) != 1:
+        refuse(
+            "say one of: BACKUP, --accept, --reconcile, --reconciled, --release-cards"
+        )
     try:
         settings = Settings.read(folder)
         named = [read_merchant_id(name) for name in merchants]
@@ -100,6 +111,8 @@ def restore(
             work.restore_at(settings, source, click.echo)
         elif accept:
             work.accept_at(settings, click.echo)
+        elif reconcile:
+            reconcile_at(settings, named, click.echo)
         else:
             work.release_at(settings, named, cards=release_cards, tell=click.echo)
     except (work.RestoreRefused, ConfigInvalid, GatewayError, OSError) as error:
