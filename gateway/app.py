@@ -6,7 +6,6 @@ what is made here.
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -37,12 +36,7 @@ from gateway.parts import Parts
 from gateway.payment_parts import PaymentParts, Shared
 from gateway.payments.boundaries import ignore
 from gateway.payments.processor import Processor
-from gateway.policy.accept_clock import AcceptClock
-from gateway.policy.accept_policy import AcceptPolicy
-from gateway.policy.notify_merchants import NotifyMerchants
-from gateway.policy.policy_time import PolicyTime
-from gateway.policy.publish_policy import PublishPolicy
-from gateway.policy.read_policies import ReadPolicies
+from gateway.policy_parts import PolicyParts
 from gateway.processors.measured import MeasuredProcessor, Reachability
 from gateway.rpc.audit_servicer import AuditServicer
 from gateway.rpc.callers import Authenticator
@@ -78,7 +72,6 @@ from gateway.vault.seal_card import SealCard
 from gateway.vault.sealed_input import SealedInput
 from gateway.vault.tokenize_card import TokenizeCard
 from gateway.words.clock import Clock
-from gateway.words.identifiers import GATEWAY
 
 # Longer than the three processor calls of one payment may take together.
 _LEASE_CALLS: Final = 4
@@ -118,7 +111,8 @@ class Gateway:
         self.instance = secrets.token_hex(8)
         self._digests = RequestDigests(keys)
         self._hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
-        self.policy_time = _start_policy_time(storage, clock)
+        self._policies = PolicyParts(storage=storage, clock=clock)
+        self.policy_time = self._policies.time
         self._access = CardAccess(
             hierarchy=self._hierarchy,
             policy_time=self.policy_time,
@@ -137,6 +131,7 @@ class Gateway:
             seconds=settings.processor_deadline_seconds
         )
         self.rotation = self._rotation()
+        self.sweeper = self._policies.sweeper(self.rotation)
         self.key_upkeep = KeyUpkeep(
             provider=keys, rotation=self.rotation, storage=storage, clock=clock
         )
@@ -281,8 +276,8 @@ class Gateway:
             digests=self._digests,
             pages=PageTokens(self.keys),
             vault_id=self.keys.vault_id,
-            read_policies=ReadPolicies(storage=self.storage),
-            accept_policy=AcceptPolicy(storage=self.storage, clock=self.clock),
+            read_policies=self._policies.read,
+            accept_policy=self._policies.accept,
         )
 
     def _operators(self) -> OperatorServicer:
@@ -302,22 +297,7 @@ class Gateway:
             provider=self.keys,
             digests=self._digests,
             pages=PageTokens(self.keys),
-            publish_policy=self._publish_policy(),
-            accept_clock=AcceptClock(
-                storage=self.storage, clock=self.clock, policy_time=self.policy_time
-            ),
+            sweep_cards=self.sweeper,
+            publish_policy=self._policies.publish,
+            accept_clock=self._policies.accept_clock,
         )
-
-    def _publish_policy(self) -> PublishPolicy:
-        notify = NotifyMerchants(
-            storage=self.storage, clock=self.clock, policy_at=self.policy_time.at
-        )
-        return PublishPolicy(storage=self.storage, notify=notify, clock=self.clock)
-
-
-def _start_policy_time(storage: SqliteStorage, clock: Clock) -> PolicyTime:
-    return PolicyTime(
-        mark=storage.read_now(GATEWAY, lambda unit: unit.high_water.get()),
-        now=clock.now(),
-        monotonic_seconds=time.monotonic(),
-    )

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     processor_deadline_seconds: float = Field(20.0, gt=0, le=80)
     settle_interval_seconds: float = Field(5.0, gt=0, le=3600)
     events_poll_seconds: float = Field(0.5, gt=0, le=60)
+    action_window_hours: float = Field(24.0, gt=0, le=24 * 7)
     epoch_rotation_days: int = Field(30, ge=0, le=366)
     key_upkeep_seconds: float = Field(5.0, gt=0, le=3600)
     stop_grace_seconds: float = Field(25.0, ge=0, le=600)

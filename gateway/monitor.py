@@ -12,7 +12,7 @@ from typing import Final
 from gateway.adapters import BUILD
 from gateway.app import Gateway
 from gateway.errors import IntegrityViolation, KeyUnavailable, StorageUnavailable
-from gateway.parts import CERTIFICATES, CLOCK, KEYS, STORAGE, PartState
+from gateway.parts import CERTIFICATES, CLOCK, KEYS, RETENTION, STORAGE, PartState
 from gateway.policy.keep_policy_time import KeepPolicyTime
 from gateway.rpc.tls import TlsExpiry, TlsFiles, TlsFilesUnusable
 from gateway.storage.census import Census
@@ -41,7 +41,7 @@ class Monitor:
             clock=gateway.clock,
             policy_time=gateway.policy_time,
         )
-        for part in (STORAGE, KEYS, CERTIFICATES, CLOCK):
+        for part in (STORAGE, KEYS, CERTIFICATES, CLOCK, RETENTION):
             self._parts.mend(part)
 
     async def look_at_storage(self) -> None:
@@ -75,6 +75,18 @@ class Monitor:
             self._parts.report(KEYS, PartState.DEGRADED, problem)
             return
         self._parts.mend(KEYS)
+
+    async def sweep_cards(self) -> None:
+        """Erases what may not be kept any longer; asks when that is too much."""
+        found = await self._gateway.sweeper.run()
+        if found.asks:
+            problem = (
+                f"{len(found.due)} of {found.active} cards may not be kept any longer, "
+                "more than go by themselves in a day; look: bailee retention sweep"
+            )
+            self._parts.report(RETENTION, PartState.DEGRADED, problem)
+        else:
+            self._parts.mend(RETENTION)
 
     async def look_at_clock(self) -> None:
         """Keeps the time that policies take effect by; see KeepPolicyTime."""

@@ -19,6 +19,7 @@ KEYS: Final = "keys"
 PROCESSORS: Final = "processors"
 CERTIFICATES: Final = "certificates"
 CLOCK: Final = "clock"
+RETENTION: Final = "retention"
 
 
 class PartState(IntEnum):

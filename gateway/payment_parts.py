@@ -12,14 +12,18 @@ from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
+from gateway.payments.confirm_payment import ConfirmPayment
 from gateway.payments.create_payment import CreatePayment
 from gateway.payments.list_payments import ListPayments
+from gateway.payments.looking import Looking
 from gateway.payments.moves import Mover, MoveRules
+from gateway.payments.poll_open_payments import PollOpenPayments
 from gateway.payments.processor import Processor
 from gateway.payments.processor_steps import ProcessorSteps
 from gateway.payments.read_payment_events import ReadPaymentEvents
 from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
+from gateway.payments.refresh_payment import RefreshPayment
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.rpc.paging import PageTokens
@@ -77,7 +81,9 @@ class PaymentParts:
             self._mover(rules(self._asking))
             for rules in (capture_rules, cancel_rules, refund_rules)
         ]
+        self._looking = Looking(steps=self._steps, asking=self._asking)
         self._create = self._create_payment()
+        self._confirm = self._confirm_payment()
         self.resolver = self._resolver()
 
     def servicer(self) -> PaymentServicer:
@@ -86,10 +92,18 @@ class PaymentParts:
         capture, cancel, refund = self._moves
         return PaymentServicer(
             create_payment=self._create,
+            confirm_payment=self._confirm,
             capture_payment=capture,
             cancel_payment=cancel,
             refund_payment=refund,
             read_payments=ReadPayments(storage=shared.storage),
+            refresh_payment=RefreshPayment(
+                storage=shared.storage,
+                accounts=self._accounts,
+                looking=self._looking,
+                outcomes=self._outcomes,
+                clock=shared.clock,
+            ),
             list_payments=ListPayments(storage=shared.storage),
             read_events=ReadPaymentEvents(
                 storage=shared.storage,
@@ -103,6 +117,7 @@ class PaymentParts:
     async def drain(self) -> None:
         """Finishes what is between two steps."""
         await self._create.drain()
+        await self._confirm.drain()
         for mover in self._moves:
             await mover.drain()
 
@@ -115,6 +130,20 @@ class PaymentParts:
             seal_card=shared.seal_card,
             accounts=self._accounts,
             steps=self._steps,
+            clock=shared.clock,
+            reached=shared.reached,
+            instance=shared.instance,
+            lease=shared.lease,
+        )
+
+    def _confirm_payment(self) -> ConfirmPayment:
+        shared = self._shared
+        return ConfirmPayment(
+            storage=shared.storage,
+            accounts=self._accounts,
+            looking=self._looking,
+            outcomes=self._outcomes,
+            asking=self._asking,
             clock=shared.clock,
             reached=shared.reached,
             instance=shared.instance,
@@ -142,6 +171,14 @@ class PaymentParts:
             accounts=self._accounts,
             steps=self._steps,
             outcomes=self._outcomes,
+            polling=PollOpenPayments(
+                looking=self._looking,
+                outcomes=self._outcomes,
+                asking=self._asking,
+                clock=shared.clock,
+                action_window=timedelta(hours=shared.settings.action_window_hours),
+            ),
+            looking=self._looking,
             movers={item.kind: item for item in self._moves},
             asking=self._asking,
             clock=shared.clock,

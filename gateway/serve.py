@@ -168,6 +168,8 @@ def loops_of(
         # It wraps the keys of every card again after a rotation.
         ("key-upkeep", gateway.key_upkeep.run_once, settings.key_upkeep_seconds, 3600),
         ("policy-time", monitor.look_at_clock, 60, 300),
+        # It looks at every card, and erases one in a hundred at most.
+        ("retention", monitor.sweep_cards, 3600, 4 * 3600),
         ("storage-check", monitor.look_at_storage, 2, 30),
         ("key-check", monitor.look_at_keys, 10, 60),
         ("certificate-check", monitor.look_at_certificates, 2, 60),

@@ -14,15 +14,21 @@ from itertools import islice
 from pathlib import Path
 
 from gateway.audit.ports import LogReader
-from gateway.audit.tiles import TILE_HEIGHT, TILE_WIDTH, tile_path, write_bundle
+from gateway.audit.tiles import (
+    LEAF_BYTES_MAX,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    tile_path,
+    write_bundle,
+)
 from gateway.audit.verify import (
-    UNSIGNED,
     CheckedLog,
     LogBroken,
     StoredNodes,
     open_signed,
     read_checkpoint,
     read_leaves,
+    refuse_unsigned,
     verify_chunks,
 )
 
@@ -40,8 +46,7 @@ def write_export(
         raise FileExistsError(folder)
     note = read_checkpoint(log)
     signed, merchant = open_signed(note, origin, public_key)
-    if log.size() > signed.size:
-        raise LogBroken(signed.size, UNSIGNED)
+    refuse_unsigned(log, signed)
     partial = folder.with_name(f"{folder.name}.partial")
     partial.mkdir(parents=True)
     try:
@@ -77,6 +82,10 @@ class _WrittenTiles:
 def _write_bundles(folder: Path, leaves: Iterator[bytes]) -> Iterator[list[bytes]]:
     number = 0
     while chunk := list(islice(leaves, TILE_WIDTH)):
+        for place, leaf in enumerate(chunk):
+            if len(leaf) > LEAF_BYTES_MAX:
+                index = number * TILE_WIDTH + place
+                raise LogBroken(index, "it is longer than an entry can be")
         path = tile_path("entries", number, len(chunk))
         _write(folder / path, write_bundle(chunk))
         yield chunk

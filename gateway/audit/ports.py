@@ -92,7 +92,11 @@ class LogReader(Protocol):
         """Returns the newest signed checkpoint, as a C2SP note."""
 
     def size(self) -> int:
-        """Returns how many entries are stored, counted from the entries themselves."""
+        """Returns how many entries are stored, counted from the entries themselves.
+
+        Raises:
+            IntegrityViolation: They cannot be counted.
+        """
 
     def leaves(self, start: int, stop: int) -> Iterable[bytes]:
         """Returns the leaves of a range that are stored, in the order of the log.

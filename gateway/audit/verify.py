@@ -138,8 +138,7 @@ def verify_log(log: LogReader, *, origin: str, public_key: bytes) -> CheckedLog:
         LogBroken: It is not the log that was signed.
     """
     signed, merchant = open_signed(read_checkpoint(log), origin, public_key)
-    if log.size() > signed.size:
-        raise LogBroken(signed.size, UNSIGNED)
+    refuse_unsigned(log, signed)
     return verify_entries(
         read_leaves(log, signed.size),
         size=signed.size,
@@ -192,6 +191,20 @@ def read_checkpoint(log: LogReader) -> str:
         return log.checkpoint()
     except IntegrityViolation as error:
         raise LogBroken(None, "the stored head of the log is damaged") from error
+
+
+def refuse_unsigned(log: LogReader, signed: Checkpoint) -> None:
+    """Raises if there are entries that the checkpoint does not sign.
+
+    Raises:
+        LogBroken: There are, or nobody can tell.
+    """
+    try:
+        size = log.size()
+    except IntegrityViolation as error:
+        raise LogBroken(None, "the stored entries cannot be counted") from error
+    if size > signed.size:
+        raise LogBroken(signed.size, UNSIGNED)
 
 
 def read_leaves(log: LogReader, size: int) -> Iterator[bytes]:

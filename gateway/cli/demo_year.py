@@ -98,7 +98,7 @@ class Year:
         home = Settings.read(self.folder / "gateway")
         settings = home.model_copy(update={"accept_plain_cards": True})
         self.keys = keys = open_keys(settings)
-        ledger = Ledger(None, self.clock)
+        ledger = Ledger(settings.path("simulator_ledger"), self.clock)
         self.lister = SimulatorProcessor(EmbeddedTransport(ledger))
         self.gateway = Gateway(
             settings=settings,

@@ -28,7 +28,7 @@ from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.versions import SHIPPED
 from gateway.storage.anchor_keeper import AnchorKeeper
-from gateway.storage.unit import SqliteUnit
+from gateway.storage.unit import SqlUnit
 from gateway.words.callers import Caller, Role
 from gateway.words.clock import SystemClock
 from gateway.words.identifiers import (
@@ -227,14 +227,14 @@ async def _fill_database(
     def entry(scope: MerchantId, kind: EntryType, subject: str | None = None) -> Entry:
         return Entry(type=kind, merchant=scope, at=now, caller=_INIT, subject=subject)
 
-    def make_merchant(unit: SqliteUnit) -> None:
+    def make_merchant(unit: SqlUnit) -> None:
         unit.merchants.add(merchant)
         unit.log.append(entry(merchant_id, EntryType.LOG_STARTED))
         unit.log.append(entry(merchant_id, EntryType.MERCHANT_CREATED))
         for account in accounts:
             unit.merchants.add_account(account)
 
-    def make_callers(unit: SqliteUnit) -> None:
+    def make_callers(unit: SqlUnit) -> None:
         unit.log.append(entry(GATEWAY, EntryType.LOG_STARTED))
         for caller in callers:
             unit.callers.put(caller)

@@ -34,7 +34,7 @@ from gateway.storage.connection import WriterLock
 from gateway.storage.engine import SqliteStorage
 from gateway.storage.restore import Succession, begin_generations
 from gateway.storage.rollback import find_behind, read_scopes
-from gateway.storage.unit import SqliteUnit
+from gateway.storage.unit import SqlUnit
 from gateway.vault.replay_erasures import RESTORE, ReplayErasures
 from gateway.words.clock import Clock, SystemClock
 from gateway.words.identifiers import GATEWAY, MerchantId
@@ -275,7 +275,7 @@ async def _release(
         for merchant in merchants or all_merchants(settings.path("database")):
             entry = Entry(type=kind, merchant=merchant, at=clock.now(), caller=RESTORE)
 
-            def release(unit: SqliteUnit, entry: Entry = entry) -> bool:
+            def release(unit: SqlUnit, entry: Entry = entry) -> bool:
                 before = unit.holds.get()
                 after = Holds(
                     None if not cards else before.payments_since,

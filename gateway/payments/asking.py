@@ -1,20 +1,28 @@
 """Asking a processor with a deadline and a bounded number of tries.
 
-Tried again is only what is known not to have been executed, with the same key.
+Tried again is only what is known not to have been executed, with the same key. An
+adapter that breaks may have sent before it broke: that is an unknown outcome, too.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from gateway.errors import ProcessorUnavailable
+from gateway.errors import GatewayError, ProcessorUnavailable
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.payment import Payment
-from gateway.payments.processor import ProcessorCall, ProcessorOutcomeUnknown
+from gateway.payments.processor import (
+    ProcessorCall,
+    ProcessorOutcomeUnknown,
+    ProcessorRefused,
+)
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 _TRIES: Final = 2
 _BACKOFF_SECONDS: Final = 0.1
@@ -64,3 +72,20 @@ class Asking:
                 if tries == _TRIES or loop.time() + _BACKOFF_SECONDS >= ends:
                     raise
                 await asyncio.sleep(_BACKOFF_SECONDS)
+            except (GatewayError, ProcessorOutcomeUnknown, ProcessorRefused):
+                raise
+            except Exception as error:
+                # Whatever it is, it must not lose the payment that is being asked for.
+                # Never the text: it may quote the card that was being sent.
+                _log.error("the processor's adapter broke", extra=_fault(error))
+                raise ProcessorOutcomeUnknown from error
+
+
+def _fault(error: Exception) -> dict[str, str]:
+    """Returns the error's type, and the innermost file and line that it passed."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return {"type": type(error).__qualname__, "at": place}

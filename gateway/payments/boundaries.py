@@ -21,6 +21,8 @@ class Boundary(StrEnum):
     RELEASED = "after the processor gave up what it had declined"
     CHARGED = "after the charge was answered"
     OUTCOME_COMMITTED = "after the outcome committed"
+    CONFIRM_SUBMITTED = "after a confirmation's intent committed"
+    CONFIRMED = "after a confirmation was answered"
     MOVE_SUBMITTED = "after a capture, cancel or refund committed"
     MOVED = "after a capture, cancel or refund was answered"
     MOVE_COMMITTED = "after a capture, cancel or refund outcome committed"

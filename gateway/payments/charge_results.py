@@ -96,6 +96,8 @@ def event_of(  # noqa: PLR0911 - one return for each kind of state
     state = payment.state
     if state in _ASKED:
         return _plain_event(result)
+    if isinstance(result, Unknown) and state in _OPEN:
+        return Event.LOST
     if not is_fact(result):
         return None
     if state in _OPEN:
@@ -206,9 +208,13 @@ def _changes(  # noqa: PLR0911 - one return for each kind of result
             return {
                 "processor_object": result.processor_object,
                 "redirect_url": result.redirect_url,
+                "next_check_at": now + next_wait(payment, now),
             }
         case Pending():
-            return {"processor_object": result.processor_object}
+            return {
+                "processor_object": result.processor_object,
+                "next_check_at": now + next_wait(payment, now),
+            }
         case Canceled():
             return {
                 "step": Step.DONE,

@@ -4,7 +4,10 @@ Invariant: payments and moves are stored here and nowhere else, leases aside (a 
 reads the code), so that no change is without its event.
 """
 
-from gateway.payments.payment import Move, Payment
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.payments.payment import Lease, Move, Payment
 from gateway.payments.payment_event import changed_event, created_event, moved_event
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.transitions import Event
@@ -40,3 +43,19 @@ def keep_move(unit: PaymentUnit, before: Payment, after: Payment, move: Move) ->
     unit.payments.save(after)
     unit.payments.save_move(move)
     unit.payments.append_event(moved_event(before, after, move))
+
+
+def take_payment(unit: PaymentUnit, stored: Payment, lease: Lease) -> Payment:
+    """Gives the payment to the worker who holds the lease; nobody sees a change."""
+    taken = replace(stored, lease=lease)
+    unit.payments.save(taken)
+    return taken
+
+
+def put_off(
+    unit: PaymentUnit, stored: Payment, check_at: datetime, absent: int
+) -> None:
+    """Lets a payment go until its next check; nobody sees a change."""
+    unit.payments.save(
+        replace(stored, lease=None, next_check_at=check_at, absent_inquiries=absent)
+    )

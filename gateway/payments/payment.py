@@ -140,6 +140,13 @@ class MoveStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class MoveOrigin(StrEnum):
+    """Who did it: the platform through the gateway, or somebody at the processor."""
+
+    PLATFORM = "platform"
+    EXTERNAL = "external"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """A capture, cancel or refund of a payment: a resource with its own state."""
@@ -158,6 +165,7 @@ class Move:
     failure_reason: str = ""
     reason: str = ""
     next_check_at: datetime | None = None
+    origin: MoveOrigin = MoveOrigin.PLATFORM
 
     @property
     def is_reserved(self) -> bool:

@@ -107,6 +107,6 @@ class UnsettledPayments(Protocol):
     async def unsettled(
         self, now: datetime, limit: int
     ) -> Sequence[tuple[MerchantId, PaymentName]]:
-        """Returns payments that are UNKNOWN, or SUBMITTED (they or one of their
-        moves) with a lease that ended, and are due, oldest first.
+        """Returns payments that are UNKNOWN, REQUIRES_ACTION, PENDING, or SUBMITTED
+        with a lease that ended (they or one of their moves), and are due, oldest first.
         """

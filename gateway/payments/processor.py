@@ -255,6 +255,14 @@ class Processor(CardRecipient, Protocol):
     async def charge(self, call: ProcessorCall, order: ChargeOrder) -> ChargeOutcome:
         """Charges or authorizes."""
 
+    async def confirm(
+        self, call: ProcessorCall, processor_object: str, return_url: str
+    ) -> ChargeOutcome:
+        """Asks again to complete a payment that waits for its cardholder.
+
+        Still waiting means a new ``redirect_url``, which leads back to ``return_url``.
+        """
+
     async def capture(
         self, call: ProcessorCall, processor_object: str, amount: Money
     ) -> MoveOutcome:

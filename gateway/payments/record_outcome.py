@@ -9,7 +9,7 @@ Invariants:
 
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -23,13 +23,14 @@ from gateway.payments.charge_results import (
     check_against,
     event_of,
     is_fact,
+    next_wait,
 )
-from gateway.payments.keep_changes import keep_payment
+from gateway.payments.keep_changes import keep_payment, put_off
 from gateway.payments.payment import Payment, PaymentState
 from gateway.payments.ports import PaymentUnit
 from gateway.payments.transitions import Event
 from gateway.unit_of_work import Storage
-from gateway.words.identifiers import MerchantId
+from gateway.words.identifiers import MerchantId, RequestId
 
 _log: Final = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class ChargeFacts:
         card_opened: The card itself was opened, not only its reference.
         used: The card or its reference was opened in this call.
         refunded: Minor units that the processor already gave back.
+        action: What the entry calls it: ``charge``, ``confirm`` or ``abandon``.
+        rpc: The RPC that asked, and its request id; None for the gateway itself.
     """
 
     merchant: MerchantId
@@ -54,6 +57,9 @@ class ChargeFacts:
     card_opened: bool = False
     used: bool = False
     refunded: int = 0
+    action: str = "charge"
+    rpc: str | None = None
+    request_id: RequestId | None = None
     salts: tuple[bytes, bytes] = field(
         default_factory=lambda: (os.urandom(_SALT_BYTES), os.urandom(_SALT_BYTES)),
         repr=False,
@@ -86,6 +92,10 @@ class RecordOutcome:
             unit.requests.set_entry_index(
                 CREATE_RPC, payment.request_id, appended.index
             )
+            if facts.rpc is not None and facts.request_id is not None:
+                unit.requests.set_entry_index(
+                    facts.rpc, facts.request_id, appended.index
+                )
             if facts.used:
                 unit.cards.mark_used(payment.card, now)
             return payment, appended
@@ -94,6 +104,22 @@ class RecordOutcome:
         if payment.state is PaymentState.NEEDS_ATTENTION:
             _log.error("a person must decide", extra={"payment": payment.name})
         return payment, appended
+
+    async def put_off(
+        self, facts: ChargeFacts, check_at: datetime, *, absent: int = 0
+    ) -> None:
+        """Lets the payment go until its next check; nothing was learnt.
+
+        Raises:
+            StorageUnavailable: Not committed; the lease will run out.
+        """
+
+        def commit(unit: PaymentUnit) -> None:
+            stored = unit.payments.lock(facts.payment.name)
+            if stored is not None and stored.lease == facts.payment.lease:
+                put_off(unit, stored, check_at, absent)
+
+        await self._storage.commit(facts.merchant, commit)
 
 
 def _settle(
@@ -115,6 +141,9 @@ def _settle(
     payment = apply_result(
         stored, result, now, key_taken=key_taken, refunded=facts.refunded
     )
+    if event is None and stored.lease and stored.lease == facts.payment.lease:
+        check_at = now + next_wait(stored, now)
+        payment = replace(stored, lease=None, next_check_at=check_at)
     if key and not payment.holds_charge_once_key:
         unit.payments.free_charge_once(key, name)
     return payment, event
@@ -123,13 +152,14 @@ def _settle(
 def _entry(facts: ChargeFacts, payment: Payment, now: datetime) -> Entry:
     card_salt, object_salt = facts.salts
     named = payment.processor_object
+    is_use = facts.action == "charge"
     return Entry(
-        type=EntryType.USE_OUTCOME,
+        type=EntryType.USE_OUTCOME if is_use else EntryType.PAYMENT_OUTCOME,
         merchant=facts.merchant,
         at=now,
         caller=payment.caller,
-        request_id=payment.request_id,
-        action="charge",
+        request_id=facts.request_id or payment.request_id,
+        action=facts.action,
         purpose=payment.purpose,
         payment=payment.name,
         processor_account=payment.account_id,

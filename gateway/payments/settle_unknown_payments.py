@@ -1,6 +1,7 @@
 """Finding out what became of payments whose outcome never arrived.
 
-For each payment that is UNKNOWN, or SUBMITTED with a dead lease:
+Payments in REQUIRES_ACTION and PENDING are looked at in poll_open_payments.py. For each
+payment that is UNKNOWN, or SUBMITTED with a dead lease:
   1. Before the charge step nothing can have moved: FAILED (NOT_EXECUTED).
   2. Young enough, its object not known, and policy allows the use again: the same
      charge is sent again with the same key, without a security code; the processor
@@ -32,6 +33,7 @@ from gateway.payments.charge_results import (
     is_fact,
 )
 from gateway.payments.leases import is_due, new_lease
+from gateway.payments.looking import Looking, Silent
 from gateway.payments.move_rules import NOT_EXECUTED
 from gateway.payments.moves import Mover
 from gateway.payments.payment import (
@@ -42,9 +44,9 @@ from gateway.payments.payment import (
     PaymentState,
     Step,
 )
+from gateway.payments.poll_open_payments import PollOpenPayments
 from gateway.payments.ports import PaymentUnit, UnsettledPayments
 from gateway.payments.processor import (
-    Declined,
     FoundPayment,
     Processor,
     ProcessorOutcomeUnknown,
@@ -71,7 +73,13 @@ _ABSENT_ENOUGH: Final = 2
 _AT_ONCE: Final = 8
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _SALT_BYTES: Final = 16
-_OPEN: Final = (PaymentState.SUBMITTED, PaymentState.UNKNOWN)
+_OPEN: Final = (
+    PaymentState.SUBMITTED,
+    PaymentState.UNKNOWN,
+    PaymentState.REQUIRES_ACTION,
+    PaymentState.PENDING,
+)
+_POLLED: Final = (PaymentState.REQUIRES_ACTION, PaymentState.PENDING)
 _OPEN_MOVES: Final = (MoveStatus.SUBMITTED, MoveStatus.UNKNOWN)
 
 
@@ -97,6 +105,8 @@ class SettleUnknownPayments:
         accounts: Accounts,
         steps: ProcessorSteps,
         outcomes: RecordOutcome,
+        polling: PollOpenPayments,
+        looking: Looking,
         movers: Mapping[MoveKind, Mover],
         asking: Asking,
         clock: Clock,
@@ -109,6 +119,8 @@ class SettleUnknownPayments:
         self._accounts = accounts
         self._steps = steps
         self._outcomes = outcomes
+        self._polling = polling
+        self._looking = looking
         self._asking = asking
         self._clock = clock
         self._instance = instance
@@ -185,6 +197,11 @@ class SettleUnknownPayments:
 
     async def _settle_charge(self, case: _Case) -> None:
         payment = case.payment
+        if payment.state in _POLLED:
+            await self._polling.poll(
+                case.merchant, payment, case.account, case.processor
+            )
+            return
         if payment.step in (Step.CUSTOMER, Step.PAYMENT_METHOD):
             await self._record(case, Failed(NOT_EXECUTED))
             return
@@ -265,12 +282,14 @@ class SettleUnknownPayments:
     async def _find(self, case: _Case) -> Sequence[FoundPayment] | None:
         """Returns the processor's records; None if it did not say."""
         payment, processor = case.payment, case.processor
+        if payment.processor_object:
+            try:
+                one = await self._looking.inquire(case.account, processor, payment)
+            except Silent:
+                return None
+            return [] if one is None else [one]
         call = self._asking.call(case.account, payment, f"{payment.name}-inquiry")
-        named = payment.processor_object
         try:
-            if named:
-                one = await self._asking.ask(lambda: processor.inquire(call, named))
-                return [] if one is None else [one]
             customer = await self._customer(case)
             since = payment.created_at - _CLOCKS_DIFFER
             return await self._asking.ask(
@@ -294,12 +313,9 @@ class SettleUnknownPayments:
         return await self._storage.read(case.merchant, read) or ""
 
     async def _believe(self, case: _Case, found: FoundPayment) -> None:
-        result: Result = found.outcome
-        if isinstance(result, Declined) and result.still_confirmable:
-            result = await self._steps.close_declined(
-                case.account, case.processor, case.payment, result
-            )
-        refunded = found.refunded.minor_units if found.refunded is not None else 0
+        result, refunded = await self._looking.result_of(
+            case.account, case.processor, case.payment, found
+        )
         await self._record(case, result, refunded=refunded)
 
     async def _note_absence(self, case: _Case) -> None:

@@ -143,8 +143,12 @@ TRANSITIONS: Final[tuple[Row, ...]] = (
     *_asked(_S.SUBMITTED),
     *_asked(_S.UNKNOWN),
     *_answers(_S.REQUIRES_ACTION),
+    # Confirmed again, and no answer came.
+    Row(_S.REQUIRES_ACTION, Event.LOST, Guard.ALWAYS, _S.UNKNOWN),
     Row(_S.REQUIRES_ACTION, Event.CANCEL_SUCCEEDED, Guard.ALWAYS, _S.CANCELED),
     *_answers(_S.PENDING),
+    # Declined, and whether it was closed is not known.
+    Row(_S.PENDING, Event.LOST, Guard.ALWAYS, _S.UNKNOWN),
     Row(_S.PENDING, Event.CANCEL_SUCCEEDED, Guard.ALWAYS, _S.CANCELED),
     *_reserved(_S.AUTHORIZED),
     Row(_S.AUTHORIZED, Event.CANCEL_SUCCEEDED, Guard.ALWAYS, _S.CANCELED),

@@ -142,6 +142,13 @@ class MeasuredProcessor:
         """See Processor.charge."""
         return await self._measure("charge", self._processor.charge(call, order))
 
+    async def confirm(
+        self, call: ProcessorCall, processor_object: str, return_url: str
+    ) -> ChargeOutcome:
+        """See Processor.confirm."""
+        asked = self._processor.confirm(call, processor_object, return_url)
+        return await self._measure("confirm", asked)
+
     async def capture(
         self, call: ProcessorCall, processor_object: str, amount: Money
     ) -> MoveOutcome:

@@ -35,6 +35,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_VAULT}DeleteCardToken": frozenset({Role.TOKENIZE}),
         f"{_VAULT}ListSealingKeys": _ANY,
         f"{_PAYMENTS}CreatePayment": frozenset({Role.PAY}),
+        f"{_PAYMENTS}ConfirmPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CapturePayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}CancelPayment": frozenset({Role.PAY}),
         f"{_PAYMENTS}RefundPayment": frozenset({Role.REFUND}),
@@ -63,6 +64,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
         f"{_OPERATORS}IssueCertificate": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}PublishPolicy": _RUNS_THE_GATEWAY,
         f"{_OPERATORS}AcceptClock": _RUNS_THE_GATEWAY,
+        f"{_OPERATORS}SweepCards": _RUNS_THE_GATEWAY,
     }
 )
 

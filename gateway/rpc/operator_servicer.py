@@ -18,6 +18,7 @@ from gateway.rpc.callers import caller_of_call
 from gateway.rpc.paging import PageTokens, read_page_size
 from gateway.rpc.policy_calls import OperatorPolicyCalls
 from gateway.rpc.request_digests import RequestDigests
+from gateway.vault.sweep_cards import SweepCards
 
 
 class OperatorServicer(
@@ -38,8 +39,11 @@ class OperatorServicer(
         pages: PageTokens,
         publish_policy: PublishPolicy,
         accept_clock: AcceptClock,
+        sweep_cards: SweepCards,
     ) -> None:
-        super().__init__(publish=publish_policy, accept_clock=accept_clock)
+        super().__init__(
+            publish=publish_policy, accept_clock=accept_clock, sweep=sweep_cards
+        )
         self._create_caller = create_caller
         self._read_callers = read_callers
         self._switch_caller = switch_caller

@@ -19,7 +19,14 @@ from gateway.cards.free_text import read_text, refuse_card_numbers
 from gateway.errors import PaymentNotFound, RequestInvalid
 from gateway.payments.create_payment import CreatePaymentCommand, PaymentResult
 from gateway.payments.moves import MoveCommand, MoveResult
-from gateway.payments.payment import Move, MoveKind, MoveStatus, Payment, PaymentState
+from gateway.payments.payment import (
+    Move,
+    MoveKind,
+    MoveOrigin,
+    MoveStatus,
+    Payment,
+    PaymentState,
+)
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.payments.read_payments import PaymentView
 from gateway.rpc.vault_messages import (
@@ -70,6 +77,9 @@ _CAPTURE_STATES: Final = {
 _REFUND_STATES: Final = {
     status: payment_pb2.Refund.State.Value(f"STATE_{status.name}")
     for status in MoveStatus
+}
+_ORIGINS: Final = {
+    origin: payment_pb2.Origin.Value(f"ORIGIN_{origin.name}") for origin in MoveOrigin
 }
 _DECLINE_CLASSES: Final = {
     kind: payment_pb2.Decline.Class.Value(f"CLASS_{kind.name}") for kind in DeclineClass
@@ -124,7 +134,7 @@ def read_create_payment(
             request.statement_descriptor_suffix,
             STATEMENT_SUFFIX_LENGTH_MAX,
         ),
-        return_url=_read_url("return_url", request.return_url),
+        return_url=read_url("return_url", request.return_url),
         customer_reference=read_customer_reference(request.customer_reference),
         mandate=read_mandate(request.mandate),
     )
@@ -233,7 +243,7 @@ def _read_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
     return read
 
 
-def _read_url(field: str, text: str) -> str:
+def read_url(field: str, text: str) -> str:
     """Returns a web address, or nothing; a browser will be sent there."""
     if not text:
         return ""
@@ -292,12 +302,15 @@ def show_refunded(result: MoveResult) -> payment_service_pb2.RefundPaymentRespon
     )
 
 
-def show_view(view: PaymentView) -> payment_service_pb2.GetPaymentResponse:
+def show_view(
+    view: PaymentView, *, refreshed: bool = False
+) -> payment_service_pb2.GetPaymentResponse:
     """Returns the answer of GetPayment."""
     return payment_service_pb2.GetPaymentResponse(
         payment=show_payment(view.payment),
         captures=[show_capture(move) for move in _of_kind(view, MoveKind.CAPTURE)],
         refunds=[show_refund(move) for move in _of_kind(view, MoveKind.REFUND)],
+        refreshed=refreshed,
     )
 
 
@@ -357,6 +370,7 @@ def show_capture(move: Move) -> payment_pb2.Capture:
         amount=show_money(move.amount.minor_units, move.amount.currency),
         create_time=_stamp(move),
         failure_reason=move.failure_reason,
+        origin=_ORIGINS[move.origin],
     )
 
 
@@ -371,6 +385,7 @@ def show_refund(move: Move) -> payment_pb2.Refund:
         failure_reason=move.failure_reason,
         processor_object=move.processor_object,
         reason=move.reason,
+        origin=_ORIGINS[move.origin],
     )
 
 

@@ -8,12 +8,15 @@ from bailee.v1 import payment_service_pb2 as pb
 from bailee.v1 import payment_service_pb2_grpc
 
 from gateway.errors import RequestInvalid
+from gateway.payments.confirm_payment import ConfirmPayment
 from gateway.payments.create_payment import CreatePayment
 from gateway.payments.list_payments import ListPayments
 from gateway.payments.moves import Mover
 from gateway.payments.payment_lists import Page
 from gateway.payments.read_payment_events import ReadPaymentEvents
 from gateway.payments.read_payments import PaymentView, ReadPayments
+from gateway.payments.refresh_payment import RefreshPayment
+from gateway.rpc import payment_confirmation_messages as confirmations
 from gateway.rpc import payment_event_messages as events
 from gateway.rpc import payment_list_messages as lists
 from gateway.rpc import payment_messages as messages
@@ -30,20 +33,24 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self,
         *,
         create_payment: CreatePayment,
+        confirm_payment: ConfirmPayment,
         capture_payment: Mover,
         cancel_payment: Mover,
         refund_payment: Mover,
         read_payments: ReadPayments,
+        refresh_payment: RefreshPayment,
         list_payments: ListPayments,
         read_events: ReadPaymentEvents,
         digests: RequestDigests,
         page_tokens: PageTokens,
     ) -> None:
         self._create_payment = create_payment
+        self._confirm_payment = confirm_payment
         self._capture_payment = capture_payment
         self._cancel_payment = cancel_payment
         self._refund_payment = refund_payment
         self._read_payments = read_payments
+        self._refresh_payment = refresh_payment
         self._list_payments = list_payments
         self._read_events = read_events
         self._digests = digests
@@ -62,6 +69,21 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
             digest=self._digests.of("CreatePayment", request),
         )
         return messages.show_created(await self._create_payment.execute(command))
+
+    async def ConfirmPayment(  # noqa: N802 - the name is gRPC's
+        self,
+        request: pb.ConfirmPaymentRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> pb.ConfirmPaymentResponse:
+        """Goes on with a payment that waited for the cardholder."""
+        command = confirmations.read_confirm(
+            request,
+            caller=caller_of_call().spiffe_id,
+            digest=self._digests.of("ConfirmPayment", request),
+        )
+        return confirmations.show_confirmed(
+            await self._confirm_payment.execute(command)
+        )
 
     async def CapturePayment(  # noqa: N802 - the name is gRPC's
         self,
@@ -108,7 +130,14 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         context: Any,  # noqa: ANN401, ARG002 - gRPC's own
     ) -> pb.GetPaymentResponse:
         """Finds a payment by any name it has."""
-        return messages.show_view(await self._find(request))
+        view = await self._find(request)
+        if not request.refresh:
+            return messages.show_view(view)
+        merchant, name = read_merchant_id(request.merchant), view.payment.name
+        refreshed = await self._refresh_payment.execute(merchant, name)
+        return messages.show_view(
+            await self._read_payments.by_name(merchant, name), refreshed=refreshed
+        )
 
     async def ListPayments(  # noqa: N802 - the name is gRPC's
         self,

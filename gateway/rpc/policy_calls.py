@@ -14,6 +14,7 @@ from gateway.policy.read_policies import ReadPolicies
 from gateway.rpc import policy_messages as messages
 from gateway.rpc.callers import caller_of_call
 from gateway.rpc.vault_messages import show_receipt
+from gateway.vault.sweep_cards import SweepCards
 from gateway.words.identifiers import read_merchant_id, read_request_id
 
 
@@ -67,9 +68,12 @@ class MerchantPolicyCalls:
 class OperatorPolicyCalls:
     """What an operator does with policies and the clock they go by."""
 
-    def __init__(self, *, publish: PublishPolicy, accept_clock: AcceptClock) -> None:
+    def __init__(
+        self, *, publish: PublishPolicy, accept_clock: AcceptClock, sweep: SweepCards
+    ) -> None:
         self._publish = publish
         self._accept_clock = accept_clock
+        self._sweep = sweep
 
     async def PublishPolicy(  # noqa: N802 - the name is gRPC's
         self,
@@ -105,3 +109,21 @@ class OperatorPolicyCalls:
         shown.before_time.FromDatetime(before)
         shown.after_time.FromDatetime(after)
         return shown
+
+    async def SweepCards(  # noqa: N802 - the name is gRPC's
+        self,
+        request: operator_pb.SweepCardsRequest,
+        context: Any,  # noqa: ANN401, ARG002 - gRPC's own
+    ) -> operator_pb.SweepCardsResponse:
+        """Erases cards that may not be kept any longer, or counts them."""
+        read_request_id(request.request_id)
+        if request.dry_run:
+            found = await self._sweep.look()
+        else:
+            found = await self._sweep.run(confirmed=request.confirmed_count)
+        return operator_pb.SweepCardsResponse(
+            due_count=len(found.due),
+            erased_count=found.erased,
+            active_count=found.active,
+            overdue_count=found.overdue,
+        )

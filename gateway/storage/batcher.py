@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from gateway.errors import StorageUnavailable
@@ -21,6 +22,8 @@ UNITS_MAX: Final = 128
 # fixed wait, and costs a lone caller nothing.
 _QUIET_SECONDS: Final = 150e-6
 _GATHER_SECONDS: Final = 3e-3
+# What a caller is told when a commit failed; most causes pass or need a person.
+_RETRY_DELAY: Final = timedelta(seconds=1)
 
 
 @dataclass(slots=True, eq=False)
@@ -177,7 +180,8 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - the worker loop must go on
             failed = True
             for unit in units:
-                unit.value, unit.error = None, StorageUnavailable()
+                unit.value = None
+                unit.error = StorageUnavailable(retry_delay=_RETRY_DELAY)
                 unit.error.__cause__ = error
         seconds = time.monotonic() - started
         _tell(units)

@@ -1,16 +1,15 @@
 """Callers of the whole gateway."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.errors import CallerNotFound, InvariantBroken
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
-from gateway.storage.statements import constant, sql
+from gateway.storage.statements import constant, sql, upsert
 from gateway.storage.tables import callers
 from gateway.words.callers import Caller, KnownCaller, Role
 from gateway.words.identifiers import GATEWAY, MerchantId
@@ -39,7 +38,7 @@ _ENABLE: Final = sql(
     .where(callers.c.spiffe_id == bindparam("named"))
     .values(enabled=bindparam("enabled"))
 )
-_row: Final = insert(callers).values(
+_row: Final = upsert(callers).values(
     spiffe_id=bindparam("spiffe_id"),
     roles=bindparam("roles"),
     merchants=bindparam("merchants"),
@@ -57,13 +56,13 @@ _PUT_CALLER: Final = sql(
 )
 
 
-class SqliteCallerStore:
+class SqlCallerStore:
     """See gateway.merchants.ports.CallerStore.
 
     Callers belong to the gateway: a unit of a merchant cannot even ask (I9).
     """
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

@@ -9,19 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, select
 
 from gateway.cards.expiry import Expiry
 from gateway.policy.mandate import Mandate
 from gateway.storage.codes import (
     CARD_STATES,
     PURPOSES,
+    damage_is_integrity,
     read_optional_time,
     read_time,
     store_optional_time,
     store_time,
 )
-from gateway.storage.statements import constant, sql
+from gateway.storage.statements import constant, is_listed, sql
 from gateway.storage.tables import cards, credential_references, processor_accounts
 from gateway.vault.ports import CardFilter, StoredCard
 from gateway.words.identifiers import CardTokenName
@@ -56,9 +57,7 @@ CARD_COLUMNS: Final = (
 )
 _THESE_CARDS: Final = (
     cards.c.scope == bindparam("scope"),
-    cards.c.token.in_(
-        select(func.json_each(bindparam("tokens")).table_valued("value"))
-    ),
+    is_listed(cards.c.token, "tokens"),
 )
 SELECT_CARD: Final = sql(select(*CARD_COLUMNS).where(*THIS_CARD))
 SELECT_NUMBER: Final = sql(select(cards.c.card, cards.c.state).where(*THIS_CARD))
@@ -144,6 +143,7 @@ def write_card(card: StoredCard) -> Mapping[str, object]:
     }
 
 
+@damage_is_integrity
 def read_card(row: Sequence[Any]) -> StoredCard:
     """Returns the card of a row of CARD_COLUMNS."""
     (

@@ -7,13 +7,11 @@ Invariants:
 """
 
 import json
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import bindparam, delete, func, insert, null, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.errors import CardTokenNotFound, InvariantBroken
 from gateway.storage.card_rows import (
@@ -30,8 +28,9 @@ from gateway.storage.card_rows import (
     write_card,
 )
 from gateway.storage.codes import CARD_STATES, KEY_KINDS, PURPOSES, store_time
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
-from gateway.storage.statements import insert_into, sql
+from gateway.storage.statements import insert_into, is_listed, numbers_of, sql, upsert
 from gateway.storage.tables import (
     FINGERPRINT_PREFIX_BYTES,
     cards,
@@ -52,8 +51,7 @@ from gateway.words.identifiers import CardTokenName, ProcessorAccountId
 from gateway.words.lifecycles import CardState
 from gateway.words.purposes import Purpose
 
-# Rows are never removed, so the number after the highest was never used.
-_SELECT_LAST: Final = sql(select(func.max(cards.c.card)))
+_TAKE_NUMBERS: Final = numbers_of(cards.c.card)
 _INSERT_CARD: Final = sql(
     insert(cards).values(
         {
@@ -92,9 +90,7 @@ _OF_CARD: Final = data_keys.c.card == bindparam("of_card")
 _SELECT_WRAPPING: Final = sql(
     select(wrapping_keys.c.key_id, wrapping_keys.c.wrapping_key).where(
         wrapping_keys.c.scope == bindparam("scope"),
-        wrapping_keys.c.key_id.in_(
-            select(func.json_each(bindparam("key_ids")).table_valued("value"))
-        ),
+        is_listed(wrapping_keys.c.key_id, "key_ids"),
         # Its copies would not open once its epoch is destroyed.
         wrapping_keys.c.retired_at.is_(None),
     )
@@ -167,14 +163,14 @@ _DELETE_REFERENCES: Final = sql(
 )
 
 
-class SqliteCardStore:
+class SqlCardStore:
     """See gateway.vault.ports.CardStore.
 
     ``erased`` lists the numbers of the cards that the unit erased, and ``erasures``
     their tokens and when.
     """
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
         self._numbers: dict[CardTokenName, int] = {}
@@ -194,8 +190,9 @@ class SqliteCardStore:
             InvariantBroken: A key is wrapped by a wrapping key that the merchant does
                 not have, or a token is taken.
         """
-        (last,) = self._connection.execute(_SELECT_LAST).fetchone()
-        numbered = list(enumerate(cards, (last or 0) + 1))
+        taken = self._connection.execute(_TAKE_NUMBERS, {"count": len(cards)})
+        numbers = [number for (number,) in taken]
+        numbered = list(zip(numbers, cards, strict=True))
         scope = self._scope.row
         self._connection.executemany(
             _INSERT_CARD,

@@ -1,12 +1,12 @@
 """Counts over all merchants, for metrics: how much there is, never of whom."""
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from gateway.payments.payment import PaymentState
 from gateway.storage.codes import read_optional_time
+from gateway.storage.database import Connection
 
 # The partial indexes of these states answer it, however many payments there are.
 _OPEN: Final = "SELECT count(*), min(created_at) FROM payments WHERE state IN (1, 11)"
@@ -17,7 +17,7 @@ _COUNTS: Final = {
         "SELECT count(*), min(created_at) FROM payments WHERE state = 12"
     ),
 }
-_ENTRIES: Final = "SELECT coalesce(sum(size), 0) FROM log_heads"
+_ENTRIES: Final = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM log_heads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,8 @@ class Census:
     log_entries: int
 
 
-def take_census(connection: sqlite3.Connection) -> Census:
-    """Counts.
-
-    Raises:
-        sqlite3.Error: The database did not answer.
-    """
+def take_census(connection: Connection) -> Census:
+    """Counts."""
     waiting = {}
     for state, query in _COUNTS.items():
         count, oldest = connection.execute(query).fetchone()

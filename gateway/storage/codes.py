@@ -5,16 +5,23 @@ Invariants:
   * Times are whole microseconds since 1970 in UTC; what is read equals what was stored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import wraps
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 
-from gateway.errors import IntegrityViolation
+from gateway.errors import FieldError, IntegrityViolation
 from gateway.keys.ports import EpochState
 from gateway.merchants.ports import Environment
-from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
+from gateway.payments.payment import (
+    MoveKind,
+    MoveOrigin,
+    MoveStatus,
+    PaymentState,
+    Step,
+)
 from gateway.payments.payment_event import EventKind
 from gateway.vault.ports import KeyKind
 from gateway.words.identifiers import RequestId
@@ -22,9 +29,36 @@ from gateway.words.lifecycles import CardState, MerchantState
 from gateway.words.purposes import Purpose
 
 Word = TypeVar("Word", bound=StrEnum)
+Row = TypeVar("Row")
+Made = TypeVar("Made")
 
+_DAMAGE: Final = (
+    ArithmeticError,
+    AttributeError,
+    FieldError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def damage_is_integrity(read: Callable[[Row], Made]) -> Callable[[Row], Made]:
+    """Makes whatever reading a damaged row raises an IntegrityViolation.
+
+    Otherwise a card's or an amount's own check would blame the caller for it.
+    """
+
+    @wraps(read)
+    def checked(row: Row) -> Made:
+        try:
+            return read(row)
+        except _DAMAGE:
+            # "from None": the error's text quotes what it could not read.
+            raise IntegrityViolation from None
+
+    return checked
 
 
 class Codes(Generic[Word]):
@@ -117,6 +151,7 @@ MOVE_STATUSES: Final = Codes(
         MoveStatus.UNKNOWN: 5,
     }
 )
+MOVE_ORIGINS: Final = Codes({MoveOrigin.PLATFORM: 1, MoveOrigin.EXTERNAL: 2})
 EVENT_KINDS: Final = Codes(
     {
         EventKind.CREATED: 1,

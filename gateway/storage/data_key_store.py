@@ -1,11 +1,11 @@
 """The wrapped copies of data keys, as a rotation finds and replaces them."""
 
-import sqlite3
 from typing import Final
 
 from sqlalchemy import bindparam, exists, select, update
 
 from gateway.storage.codes import KEY_KINDS, PURPOSES
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import sql
 from gateway.storage.tables import cards, data_keys, scopes, wrapping_keys
@@ -55,10 +55,10 @@ _CARDS_UNDER: Final = sql(
 )
 
 
-class SqliteDataKeyStore:
+class SqlDataKeyStore:
     """See gateway.vault.ports.DataKeyStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 
@@ -68,7 +68,7 @@ class SqliteDataKeyStore:
         """See DataKeyStore.rewrap.
 
         Raises:
-            sqlite3.IntegrityError: The merchant has no such wrapping key, or it is
+            InvariantBroken: The merchant has no such wrapping key, or it is
                 retired.
         """
         row = {
@@ -84,7 +84,7 @@ class SqliteDataKeyStore:
 
 
 def find_cards_under(
-    connection: sqlite3.Connection, epoch: str, *, after: int, limit: int
+    connection: Connection, epoch: str, *, after: int, limit: int
 ) -> list[CardUnder]:
     """See CardsUnderEpoch.cards_under."""
     found = connection.execute(_CARDS_UNDER, {"epoch": epoch, "after": after})

@@ -1,16 +1,15 @@
 """How often callers were denied in the last minutes."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.audit.denials import CountedDenials
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_tables import denials
-from gateway.storage.statements import constant, sql
+from gateway.storage.statements import constant, sql, upsert
 
 _insert: Final = upsert(denials)
 _COUNT: Final = sql(
@@ -36,10 +35,10 @@ _SELECT: Final = sql(
 _DELETE: Final = sql(delete(denials).where(*_EARLIER))
 
 
-class SqliteDenialStore:
+class SqlDenialStore:
     """See gateway.audit.denials.DenialStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

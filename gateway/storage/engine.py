@@ -14,17 +14,12 @@ import asyncio
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
-from gateway.errors import InvariantBroken, MerchantNotFound, StorageUnavailable
-from gateway.storage.anchor import Erasure
-from gateway.storage.batcher import Batcher, CommitEnded
-from gateway.storage.census import Census, take_census
+from gateway.errors import StorageUnavailable
 from gateway.storage.connection import (
     Connect,
     WriterLock,
@@ -33,19 +28,13 @@ from gateway.storage.connection import (
     open_reader,
     open_writer,
 )
-from gateway.storage.data_key_store import find_cards_under
-from gateway.storage.key_store import find_merchants_with
-from gateway.storage.log_rows import Scope
-from gateway.storage.log_store import ReadingLog, StoredLog
-from gateway.storage.log_writer import Head, LogWriter, Notary
-from gateway.storage.merchant_store import find_scope
-from gateway.storage.payment_store import find_unsettled
-from gateway.storage.policy_store import find_without_notice
+from gateway.storage.database import Connection
+from gateway.storage.log_store import StoredLog
 from gateway.storage.schema import migrate
-from gateway.storage.unit import SqliteUnit
-from gateway.storage.writer import Writer, translate
-from gateway.vault.ports import CardUnder
-from gateway.words.identifiers import MerchantId, PaymentName
+from gateway.storage.sql_storage import SqlStorage
+from gateway.storage.sqlite_transactions import SqliteTransactions, translate
+from gateway.storage.unit import SqlUnit
+from gateway.words.identifiers import MerchantId
 
 T = TypeVar("T")
 
@@ -54,10 +43,8 @@ _PURGE_TRIES: Final = 100
 _PURGE_PAUSE_SECONDS: Final = 0.05
 
 
-class SqliteStorage:
-    """See unit_of_work.Storage; also payments.ports.UnsettledPayments,
-    keys.ports.WrappingKeyHolders and vault.ports.CardsUnderEpoch.
-    """
+class SqliteStorage(SqlStorage):
+    """See SqlStorage."""
 
     def __init__(
         self,
@@ -71,22 +58,18 @@ class SqliteStorage:
     ) -> None:
         """Use ``open``."""
         self._path = path
-        self._vault_id = vault_id
         self._connect = connect
         self._lock = lock
-        self._notary = Notary(signer)
-        self._scopes: dict[MerchantId, Scope] = {}
         self._readers = threading.local()
         self._all_readers: list[sqlite3.Connection] = []
         self._closed = False
         self._connection = open_writer(path, connect)
-        self._log = LogWriter(
-            self._connection, notary=self._notary, vault_id=vault_id, build=build
+        super().__init__(
+            SqliteTransactions(self._connection),
+            signer=signer,
+            vault_id=vault_id,
+            build=build,
         )
-        self._writer = Writer(
-            self._connection, log=self._log, notary=self._notary, scopes=self._scopes
-        )
-        self._batcher = Batcher(self._writer.commit)
 
     @classmethod
     def open(
@@ -130,147 +113,46 @@ class SqliteStorage:
             lock.release()
             raise
 
-    def keep_journal(self, note: Callable[[Sequence[Erasure]], None]) -> None:
-        """Makes every erasure be noted outside the database before it commits.
-
-        Args:
-            note: Durable when it returns; an OSError undoes the erasure.
-        """
-        self._writer.note_erasures = note
-
-    def published_heads(self) -> Mapping[MerchantId, Head]:
-        """See AnchorKeeper."""
-        return self._log.published_heads()
-
-    async def commit(self, merchant: MerchantId, work: Callable[[SqliteUnit], T]) -> T:
-        """See Storage.commit."""
-        value: T = await self._batcher.submit(merchant, work)
-        return value
-
-    async def read(self, merchant: MerchantId, query: Callable[[SqliteUnit], T]) -> T:
+    async def read(self, merchant: MerchantId, query: Callable[[SqlUnit], T]) -> T:
         """See Storage.read."""
         return self.read_now(merchant, query)
 
-    def read_now(self, merchant: MerchantId, query: Callable[[SqliteUnit], T]) -> T:
-        """Reads in one snapshot; ``read`` for code that has no event loop.
-
-        Raises:
-            StorageUnavailable: The database did not answer.
-            InvariantBroken: The query tried to write.
-        """
+    def read_now(self, merchant: MerchantId, query: Callable[[SqlUnit], T]) -> T:
+        """See SqlStorage.read_now."""
         connection = self._reader()
         # Before the snapshot begins: what is published by now, the snapshot has.
         published = self._log.published(merchant)
         try:
             connection.execute("BEGIN")
             try:
-                scope = self._find_scope(connection, merchant)
-                log = ReadingLog(
-                    connection,
-                    scope,
-                    published=published,
-                    vault_id=self._vault_id,
-                    notary=self._notary,
-                )
-                return query(SqliteUnit(connection, scope, log))
+                return self._query(connection, merchant, query, published)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            seen = translate(error)
-            raise (seen or InvariantBroken()) from error
+            raise translate(error) from error
+
+    async def ask(self, query: Callable[[Connection], T], *, is_long: bool) -> T:
+        """See SqlStorage.ask. What may take long runs on a thread of its own."""
+        try:
+            if is_long:
+                return await asyncio.to_thread(lambda: query(self._reader()))
+            return query(self._reader())
+        except sqlite3.Error as error:
+            raise StorageUnavailable from error
 
     def stored_log(self, merchant: MerchantId) -> StoredLog:
-        """Returns the merchant's committed log, to be read on this thread.
-
-        Raises:
-            MerchantNotFound: There is no such merchant.
-        """
-        connection = self._reader()
-        scope = self._find_scope(connection, merchant)
-        if not scope.row:
-            raise MerchantNotFound
-        origin = origin_of(self._vault_id, merchant, scope.log_generation)
-        return StoredLog(connection, scope, origin=origin, notary=self._notary)
-
-    async def unsettled(
-        self, now: datetime, limit: int
-    ) -> Sequence[tuple[MerchantId, PaymentName]]:
-        """See UnsettledPayments.unsettled."""
-        try:
-            return find_unsettled(self._reader(), now, limit)
-        except sqlite3.Error as error:
-            raise StorageUnavailable from error
-
-    async def merchants_without_notice(
-        self, number: int, limit: int
-    ) -> Sequence[MerchantId]:
-        """See MerchantsToNotify.merchants_without_notice."""
-        try:
-            return find_without_notice(self._reader(), number, limit)
-        except sqlite3.Error as error:
-            raise StorageUnavailable from error
-
-    async def merchants_with_epoch(self, epoch: str) -> Sequence[MerchantId]:
-        """See WrappingKeyHolders.merchants_with_epoch."""
-        return await self._read_aside(lambda reader: find_merchants_with(reader, epoch))
-
-    async def cards_under(
-        self, epoch: str, *, after: int, limit: int
-    ) -> Sequence[CardUnder]:
-        """See CardsUnderEpoch.cards_under."""
-        return await self._read_aside(
-            lambda reader: find_cards_under(reader, epoch, after=after, limit=limit)
-        )
-
-    async def _read_aside(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Reads what may take long, on a thread of its own.
-
-        Raises:
-            StorageUnavailable: The database did not answer.
-        """
-        try:
-            return await asyncio.to_thread(lambda: query(self._reader()))
-        except sqlite3.Error as error:
-            raise StorageUnavailable from error
-
-    def tell_commits_to(self, commit_ended: CommitEnded) -> None:
-        """Tells of every commit from now on, on the storage thread."""
-        self._batcher.commit_ended = commit_ended
-
-    def queue_depth(self) -> int:
-        """Returns how many units wait for a commit."""
-        return self._batcher.depth()
+        """See SqlStorage.stored_log."""
+        return self._stored_log(self._reader(), merchant)
 
     def sizes(self) -> Mapping[str, int]:
-        """Returns the bytes of the database's files, and those free beside them."""
+        """See SqlStorage.sizes: of the files, and what is free beside them."""
         log = self._path.with_name(f"{self._path.name}-wal")
         return {
             "database": self._path.stat().st_size,
             "write_ahead_log": log.stat().st_size if log.exists() else 0,
             "free": shutil.disk_usage(self._path.parent).free,
         }
-
-    async def census(self) -> Census:
-        """Counts over all merchants.
-
-        Raises:
-            StorageUnavailable: The database did not answer.
-        """
-        return await self._read_aside(take_census)
-
-    async def probe(self) -> None:
-        """Writes something that changes nothing, and waits until it is on disk.
-
-        Raises:
-            StorageUnavailable: Nothing can be written; ``problem`` says why.
-        """
-        await self._batcher.run_between_commits(self._writer.probe)
-
-    @property
-    def problem(self) -> str:
-        """Why the last commit failed and what to do; empty when it did not."""
-        return self._writer.problem
 
     async def purge(self) -> None:
         """Moves the write-ahead log into the database and empties it.
@@ -313,16 +195,6 @@ class SqliteStorage:
         # The last to close, so that it moves the write-ahead log into the database.
         self._connection.close()
         self._lock.release()
-
-    def _find_scope(
-        self, connection: sqlite3.Connection, merchant: MerchantId
-    ) -> Scope:
-        scope = self._scopes.get(merchant)
-        if scope is None:
-            scope = find_scope(connection, merchant)
-            if scope.row:
-                self._scopes[merchant] = scope
-        return scope
 
     def _reader(self) -> sqlite3.Connection:
         if self._closed:

@@ -1,11 +1,9 @@
 """What the gateway knows of its epoch keys; the keys are in the key provider."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.errors import InvariantBroken
 from gateway.keys.ports import Epoch
@@ -16,8 +14,9 @@ from gateway.storage.codes import (
     store_optional_time,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
-from gateway.storage.statements import sql
+from gateway.storage.statements import sql, upsert
 from gateway.storage.tables import epochs
 from gateway.words.identifiers import GATEWAY
 
@@ -32,7 +31,7 @@ _COLUMNS: Final = (
     epochs.c.lease_until,
 )
 _SELECT: Final = sql(select(*_COLUMNS).order_by(epochs.c.epoch_number.desc()))
-_row: Final = insert(epochs).values(
+_row: Final = upsert(epochs).values(
     {column: bindparam(column.name) for column in _COLUMNS}
 )
 _PUT: Final = sql(
@@ -47,10 +46,10 @@ _PUT: Final = sql(
 )
 
 
-class SqliteEpochStore:
+class SqlEpochStore:
     """See gateway.keys.ports.EpochStore. A unit of a merchant cannot even ask (I9)."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

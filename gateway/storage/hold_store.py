@@ -1,24 +1,23 @@
 """What a restored merchant may not do yet."""
 
-import sqlite3
 from typing import Final
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.errors import MerchantNotFound
 from gateway.merchants.ports import Holds
 from gateway.storage.codes import read_optional_time, store_optional_time
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
-from gateway.storage.statements import sql
-from gateway.storage.tables import holds
+from gateway.storage.restore_tables import holds
+from gateway.storage.statements import sql, upsert
 
 _SELECT: Final = sql(
     select(holds.c.payments_since, holds.c.cards_since).where(
         holds.c.scope == bindparam("scope")
     )
 )
-_row: Final = insert(holds).values(
+_row: Final = upsert(holds).values(
     scope=bindparam("scope"),
     payments_since=bindparam("payments_since"),
     cards_since=bindparam("cards_since"),
@@ -34,10 +33,10 @@ _PUT: Final = sql(
 )
 
 
-class SqliteHoldStore:
+class SqlHoldStore:
     """See gateway.merchants.ports.HoldStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from gateway.keys.ports import Epoch
 from gateway.storage.codes import PURPOSES, read_optional_time, read_time
-from gateway.storage.epoch_store import SqliteEpochStore
+from gateway.storage.epoch_store import SqlEpochStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import sql
 from gateway.storage.tables import data_keys, scopes, wrapping_keys
@@ -62,7 +62,7 @@ class KeyInventory:
 
     def epochs(self) -> list[Epoch]:
         """Returns every epoch, the newest first."""
-        return list(SqliteEpochStore(self._connection, Scope(GATEWAY)).all())
+        return list(SqlEpochStore(self._connection, Scope(GATEWAY)).all())
 
     def wrapping_keys(self) -> Iterator[WrappingKeyRow]:
         """Returns every wrapping key, the oldest first."""

@@ -1,6 +1,5 @@
 """The merchant's wrapping keys, each wrapped by an epoch key."""
 
-import sqlite3
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from gateway.storage.codes import (
     store_optional_time,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import insert_into, sql
 from gateway.storage.tables import scopes, wrapping_keys
@@ -62,10 +62,10 @@ _MERCHANTS_WITH: Final = sql(
 )
 
 
-class SqliteKeyStore:
+class SqlKeyStore:
     """See gateway.keys.ports.KeyStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 
@@ -118,7 +118,7 @@ class SqliteKeyStore:
         )
 
 
-def find_merchants_with(connection: sqlite3.Connection, epoch: str) -> list[MerchantId]:
+def find_merchants_with(connection: Connection, epoch: str) -> list[MerchantId]:
     """See WrappingKeyHolders.merchants_with_epoch."""
     rows = connection.execute(_MERCHANTS_WITH, {"epoch": epoch})
     return [MerchantId(merchant) for (merchant,) in rows]

@@ -12,7 +12,7 @@ from gateway.errors import MerchantNotFound
 from gateway.merchants.ports import ProcessorAccount
 from gateway.storage.log_store import StoredLog
 from gateway.storage.log_writer import Notary
-from gateway.storage.merchant_store import SqliteMerchantStore, find_scope
+from gateway.storage.merchant_store import SqlMerchantStore, find_scope
 from gateway.words.identifiers import MerchantId
 
 
@@ -42,7 +42,7 @@ def open_merchant(
             raise MerchantNotFound
         origin = origin_of(vault_id, merchant, scope.log_generation)
         log = StoredLog(reader, scope, origin=origin, notary=Notary(signer))
-        yield StoredMerchant(log, SqliteMerchantStore(reader, scope).accounts())
+        yield StoredMerchant(log, SqlMerchantStore(reader, scope).accounts())
 
 
 @contextmanager

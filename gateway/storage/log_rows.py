@@ -7,7 +7,6 @@ Invariants:
     hash is not stored: it is computed from the leaf whenever it is needed.
 """
 
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +14,7 @@ from sqlalchemy import bindparam, func, select
 
 from gateway.audit.tree import EMPTY, Frontier, frontier_of, leaf_hash
 from gateway.errors import IntegrityViolation
+from gateway.storage.database import Connection
 from gateway.storage.log_tables import log_entries, log_heads
 from gateway.storage.statements import sql
 from gateway.words.identifiers import MerchantId
@@ -74,7 +74,7 @@ class EntryRow:
 class LogRows:
     """The committed rows of one log."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._log = {"scope": scope.row, "generation": scope.log_generation}
 
@@ -84,13 +84,20 @@ class LogRows:
         Raises:
             IntegrityViolation: There is none.
         """
-        return EntryRow(*self._at(_SELECT_ENTRY, position))
+        leaf, *salts = self._at(_SELECT_ENTRY, position)
+        card_salt, object_salt = (
+            None if salt is None else _blob(salt) for salt in salts
+        )
+        return EntryRow(_blob(leaf), card_salt, object_salt)
 
     def leaves(self, begin: int, end: int) -> list[bytes]:
-        """Returns the leaves from ``begin`` to before ``end``."""
+        """Returns the leaves from ``begin`` to before ``end``.
+
+        What is no bytes comes out empty, which no verifier takes for a leaf.
+        """
         bounds = {**self._log, "begin": begin, "end": end}
         rows = self._connection.execute(_SELECT_LEAVES, bounds)
-        return [leaf for (leaf,) in rows]
+        return [leaf if isinstance(leaf, bytes) else b"" for (leaf,) in rows]
 
     def node(self, level: int, index: int) -> bytes:
         """Returns the hash of a complete subtree.
@@ -99,9 +106,9 @@ class LogRows:
             IntegrityViolation: It is not stored.
         """
         if level == 0:
-            return leaf_hash(self._at(_SELECT_LEAF, index)[0])
+            return leaf_hash(_blob(self._at(_SELECT_LEAF, index)[0]))
         last_leaf = ((index + 1) << level) - 1
-        nodes: bytes = self._at(_SELECT_NODES, last_leaf)[0]
+        nodes = _blob(self._at(_SELECT_NODES, last_leaf)[0])
         value = nodes[(level - 1) * HASH_BYTES : level * HASH_BYTES]
         if len(value) != HASH_BYTES:
             raise IntegrityViolation
@@ -116,7 +123,7 @@ class LogRows:
         stored = self._connection.execute(_SELECT_HEAD, self._log).fetchone()
         if stored is None:
             return EMPTY
-        size, joined = stored
+        size, joined = _integer(stored[0]), _blob(stored[1])
         places = range(0, len(joined), HASH_BYTES)
         hashes = tuple(joined[at : at + HASH_BYTES] for at in places)
         if len(joined) != size.bit_count() * HASH_BYTES:
@@ -124,9 +131,13 @@ class LogRows:
         return Frontier(size, hashes)
 
     def count(self) -> int:
-        """Returns how many entries there are, going by the last one."""
+        """Returns how many entries there are, going by the last one.
+
+        Raises:
+            IntegrityViolation: The last one has no number.
+        """
         last = self._connection.execute(_SELECT_LAST, self._log).fetchone()[0]
-        return 0 if last is None else int(last) + 1
+        return 0 if last is None else _integer(last) + 1
 
     def head(self) -> Frontier:
         """Returns the tree's frontier after comparing it with the entries.
@@ -142,11 +153,26 @@ class LogRows:
             raise IntegrityViolation
         return head
 
-    def _at(self, statement: str, position: int) -> tuple[bytes, ...]:
+    def _at(self, statement: str, position: int) -> tuple[object, ...]:
         where = {**self._log, "position": position}
-        row: tuple[bytes, ...] | None = self._connection.execute(
+        row: tuple[object, ...] | None = self._connection.execute(
             statement, where
         ).fetchone()
         if row is None:
             raise IntegrityViolation
         return row
+
+
+# SQLite keeps a value of any type in any column, so the types are damage to look for.
+
+
+def _blob(stored: object) -> bytes:
+    if not isinstance(stored, bytes):
+        raise IntegrityViolation
+    return stored
+
+
+def _integer(stored: object) -> int:
+    if not isinstance(stored, int) or stored < 0:
+        raise IntegrityViolation
+    return stored

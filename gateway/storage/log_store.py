@@ -1,13 +1,12 @@
 """The log as units and readers see it: units that commit append, all of them prove."""
 
-import sqlite3
-
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry
 from gateway.audit.ports import Appended, Receipt
 from gateway.audit.receipts import format_proof
 from gateway.audit.tree import inclusion_path
 from gateway.errors import IntegrityViolation, InvariantBroken, MerchantNotFound
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import LogRows, Scope
 from gateway.storage.log_writer import Head, LogWriter, Notary, read_head
 
@@ -17,7 +16,7 @@ class AppendingLog:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         scope: Scope,
         *,
         writer: LogWriter,
@@ -54,7 +53,7 @@ class ReadingLog:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         scope: Scope,
         *,
         published: Head | None,
@@ -124,7 +123,7 @@ class StoredLog:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         scope: Scope,
         *,
         origin: str,

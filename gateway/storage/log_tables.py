@@ -2,9 +2,17 @@
 
 from typing import Final
 
-from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKey, PrimaryKeyConstraint, UniqueConstraint
 
-from gateway.storage.columns import blob, integer, number, scope, table, text
+from gateway.storage.columns import (
+    blob,
+    integer,
+    number,
+    partial_index,
+    scope,
+    table,
+    text,
+)
 
 # ``nodes`` holds the hashes of the inner nodes that this entry completed, lowest level
 # first: see log_rows.py. Entries of all merchants lie in the order they came, so that a
@@ -22,10 +30,10 @@ log_entries: Final = table(
     blob("object_salt", optional=True),
     UniqueConstraint("scope", "generation", "position"),
 )
-Index(
+partial_index(
     "log_entries_by_card",
     log_entries.c.card,
-    sqlite_where=log_entries.c.card.is_not(None),
+    where=log_entries.c.card.is_not(None),
 )
 
 # Denials of the last minutes, so that a caller cannot fill the log with them.

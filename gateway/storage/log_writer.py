@@ -11,13 +11,11 @@ Everything here runs on the storage thread, except ``AppendedEntry.receipt`` and
 look-up of a published head.
 """
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import bindparam, null, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.audit.checkpoint import checkpoint_text, origin_of, signed_note
 from gateway.audit.entry import Entry
@@ -34,9 +32,10 @@ from gateway.audit.tree import (
     leaf_hash,
 )
 from gateway.errors import AuditUnavailable, InvariantBroken
+from gateway.storage.database import Connection, Transactions
 from gateway.storage.log_rows import LogRows, Scope
 from gateway.storage.log_tables import log_entries, log_heads
-from gateway.storage.statements import insert_into, sql
+from gateway.storage.statements import insert_into, sql, upsert
 from gateway.words.identifiers import CardTokenName, MerchantId
 
 # C2SP tlog-tiles gives an entry's length two bytes.
@@ -160,13 +159,14 @@ class LogWriter:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        transactions: Transactions,
         *,
         notary: Notary,
         vault_id: str,
         build: str,
     ) -> None:
-        self._connection = connection
+        self._transactions = transactions
+        self._connection = transactions.connection
         self._notary = notary
         self._vault_id = vault_id
         self._build = build
@@ -226,7 +226,7 @@ class LogWriter:
         if extension is None:
             try:
                 head = self.committed_head(scope)
-            except sqlite3.Error as error:
+            except self._transactions.errors as error:
                 raise AuditUnavailable from error
             extension = Extension(scope, head, self._notary)
             self._extensions[scope.merchant] = extension
@@ -324,7 +324,7 @@ class LogWriter:
         self._extensions.pop(merchant, None)
 
 
-def read_head(connection: sqlite3.Connection, scope: Scope, vault_id: str) -> Head:
+def read_head(connection: Connection, scope: Scope, vault_id: str) -> Head:
     """Reads a log's head from the database and checks it against the rows.
 
     Raises:

@@ -1,6 +1,5 @@
 """Every merchant of the gateway, a page at a time."""
 
-import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -8,6 +7,7 @@ from sqlalchemy import bindparam, select
 
 from gateway.errors import InvariantBroken
 from gateway.merchants.ports import Merchant
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.merchant_store import MERCHANT_COLUMNS, read_merchant
 from gateway.storage.statements import sql
@@ -24,13 +24,13 @@ _PAGE: Final = sql(
 _ONE: Final = sql(_MERCHANTS.where(scopes.c.merchant == bindparam("merchant")))
 
 
-class SqliteMerchantDirectory:
+class SqlMerchantDirectory:
     """See gateway.merchants.ports.MerchantDirectory.
 
     It belongs to the gateway: a unit of a merchant cannot even ask (I9).
     """
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

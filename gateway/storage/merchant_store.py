@@ -1,6 +1,5 @@
 """The unit's own merchant and its processor accounts."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from gateway.storage.codes import (
     store_optional_time,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import insert_into, sql
 from gateway.storage.tables import merchants, processor_accounts, scopes
@@ -72,16 +72,16 @@ _SELECT_ACCOUNTS: Final = sql(
 _INSERT_ACCOUNT: Final = insert_into(processor_accounts)
 
 
-def find_scope(connection: sqlite3.Connection, merchant: MerchantId) -> Scope:
+def find_scope(connection: Connection, merchant: MerchantId) -> Scope:
     """Returns the merchant's scope; its ``row`` is 0 if there is no such merchant."""
     row = connection.execute(_SELECT_SCOPE, {"merchant": merchant}).fetchone()
     return Scope(merchant) if row is None else Scope(merchant, *row)
 
 
-class SqliteMerchantStore:
+class SqlMerchantStore:
     """See gateway.merchants.ports.MerchantStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

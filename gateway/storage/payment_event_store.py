@@ -1,6 +1,5 @@
 """The events of payments: appended in the unit that makes them, read by position."""
 
-import sqlite3
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, bindparam, func, insert, select
@@ -13,6 +12,7 @@ from gateway.storage.codes import (
     read_time,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import constant, sql
 from gateway.storage.tables import moves, payment_events, payments
@@ -77,9 +77,7 @@ _ALL_EVENTS: Final = sql(_EVENTS)
 _EVENTS_OF_PAYMENT: Final = sql(_EVENTS.where(payment_events.c.payment == _PAYMENT))
 
 
-def append_event(
-    connection: sqlite3.Connection, scope: Scope, event: PaymentEvent
-) -> None:
+def append_event(connection: Connection, scope: Scope, event: PaymentEvent) -> None:
     """See gateway.payments.ports.PaymentStore.append_event."""
     moved = event.moved
     previous = event.previous_state
@@ -102,7 +100,7 @@ def append_event(
 
 
 def events(
-    connection: sqlite3.Connection,
+    connection: Connection,
     scope: Scope,
     after: int,
     limit: int,

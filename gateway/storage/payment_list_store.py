@@ -8,7 +8,6 @@ Invariants:
     neither repeat nor hide others.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -40,6 +39,7 @@ from gateway.storage.codes import (
     PAYMENT_STATES,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.payment_rows import (
     MOVE_RESULT,
@@ -169,7 +169,7 @@ def _newest_first(
 
 
 def list_payments(
-    connection: sqlite3.Connection, scope: Scope, wanted: PaymentFilter, page: Page
+    connection: Connection, scope: Scope, wanted: PaymentFilter, page: Page
 ) -> PaymentPage:
     """See gateway.payments.ports.PaymentStore.list_payments."""
     values: dict[str, int | str] = {
@@ -197,7 +197,7 @@ def list_payments(
 
 
 def list_refunds(
-    connection: sqlite3.Connection, scope: Scope, wanted: RefundFilter, page: Page
+    connection: Connection, scope: Scope, wanted: RefundFilter, page: Page
 ) -> RefundPage:
     """See gateway.payments.ports.PaymentStore.list_refunds."""
     values: dict[str, int | str] = {
@@ -217,7 +217,7 @@ def list_refunds(
 
 
 def _fetch(
-    connection: sqlite3.Connection,
+    connection: Connection,
     statement: str,
     values: Mapping[str, int | str],
     page: Page,

@@ -10,10 +10,12 @@ from gateway.payments.payment import Lease, Move, Payment
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.storage.codes import (
     MOVE_KINDS,
+    MOVE_ORIGINS,
     MOVE_STATUSES,
     PAYMENT_STATES,
     PURPOSES,
     STEPS,
+    damage_is_integrity,
     read_optional_time,
     read_request_id,
     read_time,
@@ -74,6 +76,7 @@ _MOVE_CODED: Final = (
     "lease_instance",
     "lease_until",
     "next_check_at",
+    "origin",
 )
 
 # The columns of a payment's own row, and what a query for payments selects.
@@ -113,6 +116,7 @@ def payment_values(payment: Payment) -> dict[str, object]:
     }
 
 
+@damage_is_integrity
 def read_payment(row: tuple[Any, ...]) -> Payment:
     """Returns the payment of a row of PAYMENT_RESULT."""
     of = dict(zip(_PAYMENT_NAMES, row, strict=True))
@@ -131,7 +135,7 @@ def read_payment(row: tuple[Any, ...]) -> Payment:
         lease=_read_lease(of),
         capture_before=read_optional_time(of["capture_before"]),
         decline=_read_decline(of["decline"]),
-        metadata=json.loads(of["metadata"]),
+        metadata=_read_map(of["metadata"]),
         next_check_at=read_optional_time(of["next_check_at"]),
     )
 
@@ -142,6 +146,7 @@ def move_values(move: Move) -> dict[str, object]:
         **{name: getattr(move, name) for name in _MOVE_PLAIN},
         **_lease_values(move.lease),
         "kind": MOVE_KINDS.code(move.kind),
+        "origin": MOVE_ORIGINS.code(move.origin),
         "request_id": store_request_id(move.request_id),
         "status": MOVE_STATUSES.code(move.status),
         "minor_units": move.amount.minor_units,
@@ -152,12 +157,14 @@ def move_values(move: Move) -> dict[str, object]:
     }
 
 
+@damage_is_integrity
 def read_move(row: tuple[Any, ...]) -> Move:
     """Returns the capture, cancel or refund of a row of MOVE_RESULT."""
     of = dict(zip(_MOVE_NAMES, row, strict=True))
     return Move(
         **{name: of[name] for name in _MOVE_PLAIN},
         kind=MOVE_KINDS.word(of["kind"]),
+        origin=MOVE_ORIGINS.word(of["origin"]),
         payment=of["payment_name"],
         request_id=read_request_id(of["request_id"]),
         status=MOVE_STATUSES.word(of["status"]),
@@ -183,6 +190,10 @@ def _read_lease(of: Mapping[str, Any]) -> Lease | None:
 
 def _store_map(values: Mapping[str, str]) -> str:
     return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def _read_map(stored: str) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in json.loads(stored).items()}
 
 
 def _store_decline(decline: Decline | None) -> str | None:

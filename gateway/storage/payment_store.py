@@ -1,6 +1,5 @@
 """Payments, moves, the keys that pay once, and the processor's customers."""
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -17,7 +16,6 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from gateway.errors import PaymentNotFound
 from gateway.payments.payment import Move, Payment
@@ -31,6 +29,7 @@ from gateway.payments.payment_lists import (
 )
 from gateway.storage import payment_event_store, payment_list_store
 from gateway.storage.codes import store_time
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.payment_rows import (
     MOVE_COLUMNS,
@@ -42,7 +41,7 @@ from gateway.storage.payment_rows import (
     read_move,
     read_payment,
 )
-from gateway.storage.statements import constant, sql
+from gateway.storage.statements import constant, sql, upsert
 from gateway.storage.tables import (
     cards,
     charge_once,
@@ -205,10 +204,10 @@ _UNSETTLED: Final = sql(
 )
 
 
-class SqlitePaymentStore:
+class SqlPaymentStore:
     """See gateway.payments.ports.PaymentStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 
@@ -367,7 +366,7 @@ class SqlitePaymentStore:
 
 
 def find_unsettled(
-    connection: sqlite3.Connection, now: datetime, limit: int
+    connection: Connection, now: datetime, limit: int
 ) -> list[tuple[MerchantId, PaymentName]]:
     """See gateway.payments.ports.UnsettledPayments."""
     due = connection.execute(_UNSETTLED, {"now": store_time(now)})

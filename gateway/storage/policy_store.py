@@ -1,7 +1,6 @@
 """Policy versions, the notices of the unit's merchant, and policy's high-water mark."""
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -25,15 +24,11 @@ from gateway.storage.codes import (
     store_optional_time,
     store_time,
 )
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
+from gateway.storage.policy_tables import policies, policy_clock, policy_notices
 from gateway.storage.statements import constant, insert_into, sql
-from gateway.storage.tables import (
-    merchants,
-    policies,
-    policy_clock,
-    policy_notices,
-    scopes,
-)
+from gateway.storage.tables import merchants, scopes
 from gateway.words.identifiers import GATEWAY, MerchantId
 
 _NEWEST: Final = sql(select(func.max(policies.c.number)))
@@ -112,10 +107,10 @@ def _parse(
     )
 
 
-class SqlitePolicyStore:
+class SqlPolicyStore:
     """See gateway.policy.ports.PolicyStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 
@@ -201,17 +196,17 @@ class SqlitePolicyStore:
 
 
 def find_without_notice(
-    connection: sqlite3.Connection, number: int, limit: int
+    connection: Connection, number: int, limit: int
 ) -> Sequence[MerchantId]:
     """See MerchantsToNotify.merchants_without_notice."""
     rows = connection.execute(_WITHOUT_NOTICE, {"number": number}).fetchmany(limit)
     return [MerchantId(merchant) for (merchant,) in rows]
 
 
-class SqliteHighWaterStore:
+class SqlHighWaterStore:
     """See gateway.policy.policy_time.HighWaterStore."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def get(self) -> datetime | None:

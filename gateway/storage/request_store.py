@@ -1,6 +1,5 @@
 """What each request id made, per merchant and RPC."""
 
-import sqlite3
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -9,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 from gateway.errors import InvariantBroken
 from gateway.idempotency.ports import RequestRecord
 from gateway.storage.codes import read_time, store_request_id, store_time
+from gateway.storage.database import Connection
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import constant, insert_into, sql
 from gateway.storage.tables import request_records
@@ -41,10 +41,10 @@ _COUNT_MISMATCH: Final = sql(
 )
 
 
-class SqliteRequestStore:
+class SqlRequestStore:
     """See gateway.idempotency.ports.RequestStore."""
 
-    def __init__(self, connection: sqlite3.Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
         self._scope = scope
 

@@ -21,10 +21,11 @@ from gateway.storage.anchor import AnchoredLog
 from gateway.storage.codes import store_time
 from gateway.storage.connection import WriterLock, connect_sqlite, open_writer
 from gateway.storage.log_rows import LogRows, Scope
+from gateway.storage.restore_tables import holds, restores
 from gateway.storage.rollback import read_scopes
 from gateway.storage.schema import migrate
 from gateway.storage.statements import constant, insert_into, sql
-from gateway.storage.tables import holds, merchants, request_records, restores, scopes
+from gateway.storage.tables import merchants, request_records, scopes
 from gateway.words.identifiers import MerchantId
 
 _FIND_RESTORE: Final = sql(

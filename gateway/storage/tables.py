@@ -17,26 +17,27 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
-    Integer,
     PrimaryKeyConstraint,
     UniqueConstraint,
     func,
 )
 
 from gateway.payments.payment import MoveStatus, PaymentState
-from gateway.storage import log_tables
+from gateway.storage import log_tables, policy_tables, restore_tables
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
-from gateway.storage.columns import METADATA
+from gateway.storage.columns import INTEGER, METADATA
 from gateway.storage.columns import blob as _blob
 from gateway.storage.columns import integer as _integer
 from gateway.storage.columns import number as _number
+from gateway.storage.columns import partial_index as _partial_index
 from gateway.storage.columns import scope as _scope
 from gateway.storage.columns import table as _table
 from gateway.storage.columns import text as _text
 from gateway.storage.statements import constant
 from gateway.words.lifecycles import CardState
 
-__all__ = ["METADATA", "log_tables"]  # importing both makes every table known
+# Importing them makes every table known.
+__all__ = ["METADATA", "log_tables", "policy_tables", "restore_tables"]
 
 # Enough of a fingerprint to tell numbers apart, in an index that stays small.
 FINGERPRINT_PREFIX_BYTES: Final = 8
@@ -52,7 +53,7 @@ scopes: Final = _table(
 
 merchants: Final = _table(
     "merchants",
-    Column("scope", Integer, ForeignKey("scopes.scope"), primary_key=True),
+    Column("scope", INTEGER, ForeignKey("scopes.scope"), primary_key=True),
     _integer("state"),
     _integer("policy_version"),
     _integer("created_at"),
@@ -62,24 +63,7 @@ merchants: Final = _table(
     _integer("show_fingerprint"),
     _integer("deactivated_at", optional=True),
     # Given the BIN and the last four, a fingerprint confirms a guessed number.
-    CheckConstraint("NOT (show_bin AND show_fingerprint)", name="merchant_shows_one"),
-)
-
-# What a restored merchant may not do yet, and since when.
-holds: Final = _table(
-    "holds",
-    Column("scope", Integer, ForeignKey("scopes.scope"), primary_key=True),
-    _integer("payments_since", optional=True),
-    _integer("cards_since", optional=True),
-)
-
-# Each restore that was accepted, by the anchor that it accepted to fall behind.
-restores: Final = _table(
-    "restores",
-    _number("restore"),
-    _blob("anchor"),
-    _integer("at"),
-    UniqueConstraint("anchor"),
+    CheckConstraint("show_bin = 0 OR show_fingerprint = 0", name="merchant_shows_one"),
 )
 
 processor_accounts: Final = _table(
@@ -92,40 +76,6 @@ processor_accounts: Final = _table(
     _text("external_account"),
     _integer("created_at"),
     UniqueConstraint("scope", "name"),
-)
-
-# Policy versions after the one that ships; never changed, never removed.
-policies: Final = _table(
-    "policies",
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    _blob("document"),
-    _blob("sha256"),
-    _integer("published_at"),
-)
-
-# The rule that a widening waits 30 days after notice is the database's, too.
-policy_notices: Final = _table(
-    "policy_notices",
-    _scope(),
-    _integer("number"),
-    _integer("widens"),
-    _integer("dispatched_at"),
-    _integer("posted_at", optional=True),
-    _integer("effective_at"),
-    _integer("accepted_at", optional=True),
-    PrimaryKeyConstraint("scope", "number"),
-    CheckConstraint(
-        "widens = 0 OR effective_at >= dispatched_at + 2592000000000 "
-        "OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)",
-        name="a_widening_waits_30_days",
-    ),
-    rowid=False,
-)
-
-policy_clock: Final = _table(
-    "policy_clock",
-    Column("only", Integer, primary_key=True, autoincrement=False),
-    _integer("mark"),
 )
 
 callers: Final = _table(
@@ -214,27 +164,27 @@ def fingerprint_prefix() -> ColumnElement[bytes]:
 
 
 # Answers "how many numbers end in these digits" without touching the cards.
-Index(
+_partial_index(
     "cards_by_last_four",
     cards.c.scope,
     cards.c.last_four,
     fingerprint_prefix(),
-    sqlite_where=cards.c.last_four.is_not(None),
+    where=cards.c.last_four.is_not(None),
 )
 # Lists go by the number of the row. Most cards are active: those need no index.
 Index("cards_by_age", cards.c.scope, cards.c.card)
-Index(
+_partial_index(
     "cards_by_customer",
     cards.c.scope,
     cards.c.customer_reference,
     cards.c.card,
-    sqlite_where=cards.c.customer_reference != constant(""),
+    where=cards.c.customer_reference != constant(""),
 )
-Index(
+_partial_index(
     "cards_erased",
     cards.c.scope,
     cards.c.card,
-    sqlite_where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
+    where=cards.c.state == constant(CARD_STATES.code(CardState.ERASED)),
 )
 
 data_keys: Final = _table(
@@ -299,17 +249,17 @@ payments: Final = _table(
     _integer("next_check_at", optional=True),
     UniqueConstraint("scope", "name"),
 )
-Index(
+_partial_index(
     "payments_by_charge_once_key",
     payments.c.scope,
     payments.c.charge_once_key,
-    sqlite_where=payments.c.charge_once_key != constant(""),
+    where=payments.c.charge_once_key != constant(""),
 )
-Index(
+_partial_index(
     "payments_by_processor_object",
     payments.c.scope,
     payments.c.processor_object,
-    sqlite_where=payments.c.processor_object != constant(""),
+    where=payments.c.processor_object != constant(""),
 )
 
 # What lists are found by, each in the order of the list: see payment_list_store.py.
@@ -323,12 +273,12 @@ Index(
     payments.c.currency,
     payments.c.created_at,
 )
-Index(
+_partial_index(
     "payments_by_merchant_reference",
     payments.c.scope,
     payments.c.merchant_reference,
     payments.c.created_at,
-    sqlite_where=payments.c.merchant_reference != constant(""),
+    where=payments.c.merchant_reference != constant(""),
 )
 
 charge_once: Final = _table(
@@ -360,6 +310,7 @@ moves: Final = _table(
     _text("failure_reason"),
     _text("reason"),
     _integer("next_check_at", optional=True),
+    _integer("origin"),
     UniqueConstraint("scope", "name"),
 )
 Index("moves_by_payment", moves.c.payment)
@@ -371,7 +322,12 @@ Index(
 
 def is_unsettled_payment() -> ColumnElement[bool]:
     """Returns the condition of the index over payments that the resolver visits."""
-    states = (PaymentState.SUBMITTED, PaymentState.UNKNOWN)
+    states = (
+        PaymentState.SUBMITTED,
+        PaymentState.REQUIRES_ACTION,
+        PaymentState.PENDING,
+        PaymentState.UNKNOWN,
+    )
     return payments.c.state.in_([constant(PAYMENT_STATES.code(s)) for s in states])
 
 
@@ -382,13 +338,16 @@ def is_unsettled_move() -> ColumnElement[bool]:
 
 
 # Small whatever the size of the tables: what is settled is not in them.
-Index("payments_unsettled", payments.c.created_at, sqlite_where=is_unsettled_payment())
-Index(
+_partial_index(
+    "payments_unsettled", payments.c.created_at, where=is_unsettled_payment()
+)
+_partial_index(
     "payments_needing_attention",
     payments.c.created_at,
-    sqlite_where=payments.c.state == PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION),
+    where=payments.c.state
+    == constant(PAYMENT_STATES.code(PaymentState.NEEDS_ATTENTION)),
 )
-Index("moves_unsettled", moves.c.created_at, sqlite_where=is_unsettled_move())
+_partial_index("moves_unsettled", moves.c.created_at, where=is_unsettled_move())
 
 # ``position`` counts the merchant's events without gaps; a reader's cursor is one.
 payment_events: Final = _table(

@@ -1,30 +1,31 @@
 """The unit of work that SQLite gives: every slice, for one merchant."""
 
-import sqlite3
 from functools import cached_property
 
-from gateway.storage.caller_store import SqliteCallerStore
-from gateway.storage.card_store import SqliteCardStore
-from gateway.storage.data_key_store import SqliteDataKeyStore
-from gateway.storage.denial_store import SqliteDenialStore
-from gateway.storage.epoch_store import SqliteEpochStore
-from gateway.storage.hold_store import SqliteHoldStore
-from gateway.storage.key_store import SqliteKeyStore
+from gateway.storage.caller_store import SqlCallerStore
+from gateway.storage.card_store import SqlCardStore
+from gateway.storage.data_key_store import SqlDataKeyStore
+from gateway.storage.database import Connection
+from gateway.storage.denial_store import SqlDenialStore
+from gateway.storage.epoch_store import SqlEpochStore
+from gateway.storage.hold_store import SqlHoldStore
+from gateway.storage.key_store import SqlKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
-from gateway.storage.merchant_directory_store import SqliteMerchantDirectory
-from gateway.storage.merchant_store import SqliteMerchantStore
-from gateway.storage.payment_store import SqlitePaymentStore
-from gateway.storage.policy_store import SqliteHighWaterStore, SqlitePolicyStore
-from gateway.storage.request_store import SqliteRequestStore
+from gateway.storage.merchant_directory_store import SqlMerchantDirectory
+from gateway.storage.merchant_store import SqlMerchantStore
+from gateway.storage.payment_store import SqlPaymentStore
+from gateway.storage.policy_store import SqlHighWaterStore, SqlPolicyStore
+from gateway.storage.request_store import SqlRequestStore
+from gateway.storage.retention_store import SqlSweepStore
 
 
-class SqliteUnit:
+class SqlUnit:
     """See gateway.unit_of_work.Storage. Stores are made when first used."""
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         scope: Scope,
         log: AppendingLog | ReadingLog,
     ) -> None:
@@ -33,66 +34,71 @@ class SqliteUnit:
         self.log = log
 
     @cached_property
-    def requests(self) -> SqliteRequestStore:
+    def requests(self) -> SqlRequestStore:
         """The merchant's request records."""
-        return SqliteRequestStore(self._connection, self._scope)
+        return SqlRequestStore(self._connection, self._scope)
 
     @cached_property
-    def merchants(self) -> SqliteMerchantStore:
+    def merchants(self) -> SqlMerchantStore:
         """The unit's own merchant."""
-        return SqliteMerchantStore(self._connection, self._scope)
+        return SqlMerchantStore(self._connection, self._scope)
 
     @cached_property
-    def cards(self) -> SqliteCardStore:
+    def cards(self) -> SqlCardStore:
         """The merchant's cards."""
-        return SqliteCardStore(self._connection, self._scope)
+        return SqlCardStore(self._connection, self._scope)
 
     @cached_property
-    def holds(self) -> SqliteHoldStore:
+    def holds(self) -> SqlHoldStore:
         """What the merchant may not do since a restore."""
-        return SqliteHoldStore(self._connection, self._scope)
+        return SqlHoldStore(self._connection, self._scope)
 
     @cached_property
-    def keys(self) -> SqliteKeyStore:
+    def keys(self) -> SqlKeyStore:
         """The merchant's wrapping keys."""
-        return SqliteKeyStore(self._connection, self._scope)
+        return SqlKeyStore(self._connection, self._scope)
 
     @cached_property
-    def epochs(self) -> SqliteEpochStore:
+    def epochs(self) -> SqlEpochStore:
         """Every epoch; in units of the GATEWAY scope only."""
-        return SqliteEpochStore(self._connection, self._scope)
+        return SqlEpochStore(self._connection, self._scope)
 
     @cached_property
-    def data_keys(self) -> SqliteDataKeyStore:
+    def data_keys(self) -> SqlDataKeyStore:
         """The wrapped copies of the merchant's data keys."""
-        return SqliteDataKeyStore(self._connection, self._scope)
+        return SqlDataKeyStore(self._connection, self._scope)
 
     @cached_property
-    def denials(self) -> SqliteDenialStore:
+    def denials(self) -> SqlDenialStore:
         """The merchant's denials of the last minutes."""
-        return SqliteDenialStore(self._connection, self._scope)
+        return SqlDenialStore(self._connection, self._scope)
 
     @cached_property
-    def payments(self) -> SqlitePaymentStore:
+    def payments(self) -> SqlPaymentStore:
         """The merchant's payments."""
-        return SqlitePaymentStore(self._connection, self._scope)
+        return SqlPaymentStore(self._connection, self._scope)
 
     @cached_property
-    def callers(self) -> SqliteCallerStore:
+    def callers(self) -> SqlCallerStore:
         """Every caller; in units of the GATEWAY scope only."""
-        return SqliteCallerStore(self._connection, self._scope)
+        return SqlCallerStore(self._connection, self._scope)
 
     @cached_property
-    def policies(self) -> SqlitePolicyStore:
+    def sweeps(self) -> SqlSweepStore:
+        """What sweeps took; in units of the GATEWAY scope only."""
+        return SqlSweepStore(self._connection, self._scope)
+
+    @cached_property
+    def policies(self) -> SqlPolicyStore:
         """Every policy version, and where the merchant stands."""
-        return SqlitePolicyStore(self._connection, self._scope)
+        return SqlPolicyStore(self._connection, self._scope)
 
     @cached_property
-    def high_water(self) -> SqliteHighWaterStore:
+    def high_water(self) -> SqlHighWaterStore:
         """Policy's high-water mark; in units of the GATEWAY scope only."""
-        return SqliteHighWaterStore(self._connection)
+        return SqlHighWaterStore(self._connection)
 
     @cached_property
-    def directory(self) -> SqliteMerchantDirectory:
+    def directory(self) -> SqlMerchantDirectory:
         """Every merchant; in units of the GATEWAY scope only."""
-        return SqliteMerchantDirectory(self._connection, self._scope)
+        return SqlMerchantDirectory(self._connection, self._scope)

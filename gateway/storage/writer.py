@@ -8,57 +8,21 @@ Invariants:
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.errors import (
-    GatewayError,
-    InvariantBroken,
-    StorageUnavailable,
-)
+from gateway.errors import InvariantBroken, StorageUnavailable
 from gateway.storage.anchor import Erasure
 from gateway.storage.batcher import QueuedUnit
+from gateway.storage.database import Transactions
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog
 from gateway.storage.log_writer import LogWriter, Notary
 from gateway.storage.merchant_store import find_scope
-from gateway.storage.unit import SqliteUnit
+from gateway.storage.unit import SqlUnit
 from gateway.words.identifiers import MerchantId
 
 _log: Final = logging.getLogger(__name__)
-
-# After these the file, or what the kernel holds of it, cannot be relied upon: a failed
-# fsync may have dropped pages that a later one reports as written.
-_FATAL: Final = frozenset(
-    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-)
-# But a write that was refused (a quota, a read-only mount) put nothing into the file
-# that a rollback leaves there; the next one may succeed.
-_RECOVERABLE: Final = frozenset({sqlite3.SQLITE_IOERR_WRITE})
-_ADVICE: Final = {
-    sqlite3.SQLITE_FULL: "the disk is full; free space, it goes on by itself",
-    sqlite3.SQLITE_READONLY: (
-        "the database cannot be written; look at its mode and its mount, it goes on by "
-        "itself"
-    ),
-    sqlite3.SQLITE_IOERR: (
-        "the disk refuses to be written; look at its quota, its mount and the kernel's "
-        "log"
-    ),
-}
-_STOPPED: Final = (
-    "the disk failed or the database is damaged: nothing is written until a person "
-    "looked at the disk, ran `bailee audit verify` and restarted the gateway"
-)
-_PRIMARY_CODE: Final = 0xFF
-# What the database refuses because of what it was asked, not because of how it is.
-_BUGS: Final = (
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    sqlite3.DataError,
-)
 
 
 class Writer:
@@ -69,7 +33,7 @@ class Writer:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        transactions: Transactions,
         *,
         log: LogWriter,
         notary: Notary,
@@ -78,12 +42,13 @@ class Writer:
         """Binds the writer to its connection.
 
         Args:
-            connection: The one that writes.
+            transactions: Those of the connection that writes.
             log: The logs of every merchant.
             notary: Signs the checkpoints of replayed receipts.
             scopes: The merchants known to be committed; shared with readers.
         """
-        self._connection = connection
+        self._transactions = transactions
+        self._connection = transactions.connection
         self._log = log
         self._notary = notary
         self._scopes = scopes
@@ -94,22 +59,17 @@ class Writer:
         self.problem = ""
 
     def probe(self) -> None:
-        """Commits a change of a number in the database's header that nobody reads.
+        """Commits something that changes nothing.
 
         Raises:
             StorageUnavailable: It is not on disk; ``problem`` says why.
         """
         if self._stopped:
             raise StorageUnavailable
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            (number,) = connection.execute("PRAGMA user_version").fetchone()
-            connection.execute(f"PRAGMA user_version={1 - number}")
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._transactions.probe()
+        except self._transactions.errors as error:
+            self._transactions.roll_back()
             self._report(error)
             raise StorageUnavailable from error
         self.problem = ""
@@ -122,7 +82,7 @@ class Writer:
         """
         try:
             self._commit_together(units)
-        except sqlite3.IntegrityError:
+        except self._transactions.refusals:
             # A deferred constraint: one of them is at fault, and nothing says which.
             for unit in units:
                 self._commit_alone(unit)
@@ -130,30 +90,35 @@ class Writer:
     def _commit_alone(self, unit: QueuedUnit) -> None:
         try:
             self._commit_together([unit])
-        except sqlite3.IntegrityError as error:
-            unit.value, unit.error = None, _chain(InvariantBroken(), error)
+        except self._transactions.refusals as error:
+            unit.value, unit.error = None, InvariantBroken()
+            unit.error.__cause__ = error
         except StorageUnavailable as error:
             unit.value, unit.error = None, error
 
     def _commit_together(self, units: Sequence[QueuedUnit]) -> None:
         if self._stopped:
             raise StorageUnavailable
+        transactions = self._transactions
         self._begin()
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            transactions.begin(list({unit.merchant: None for unit in units}))
             for unit in units:
                 self._run(unit)
             self._log.insert()
             if self._erasures and self.note_erasures is not None:
                 # Before the commit: an erasure that was acknowledged is in the journal.
                 self.note_erasures(self._erasures)
-            self._connection.execute("COMMIT")
-        except sqlite3.IntegrityError:
+            transactions.commit()
+        except transactions.refusals:
             self._roll_back()
             raise
-        except sqlite3.Error as error:
+        except transactions.errors as error:
             self._roll_back()
             self._report(error)
+            unavailable = transactions.translate(error)
+            if isinstance(unavailable, StorageUnavailable):
+                raise unavailable from error
             raise StorageUnavailable from error
         except OSError as error:
             self._roll_back()
@@ -171,30 +136,30 @@ class Writer:
         connection, log = self._connection, self._log
         mark = log.mark(scope)
         appending = AppendingLog(connection, scope, writer=log, notary=self._notary)
-        seen = SqliteUnit(connection, scope, appending)
+        seen = SqlUnit(connection, scope, appending)
 
         def run() -> object:
             value = unit.work(seen)
             self._finish(seen, scope, mark)
+            self._transactions.keep()
             return value
 
-        connection.execute("SAVEPOINT unit")
+        self._transactions.save()
         if unit.attempt(run):
-            connection.execute("RELEASE unit")
             if scope.row:
                 self._uncommitted[unit.merchant] = scope
             return
         log.undo(scope, mark)
         if not was_known:
             log.forget_merchant(unit.merchant)
-        if not connection.in_transaction:
-            # SQLite gave up the whole transaction (disk full, I/O error).
+        if not self._transactions.is_open:
+            # The database gave up the whole transaction (disk full, connection lost).
             raise StorageUnavailable from unit.error
-        connection.execute("ROLLBACK TO unit")
-        connection.execute("RELEASE unit")
-        unit.error = translate(unit.error)
+        self._transactions.undo()
+        if unit.error is not None:
+            unit.error = self._transactions.translate(unit.error)
 
-    def _finish(self, unit: SqliteUnit, scope: Scope, mark: int) -> None:
+    def _finish(self, unit: SqlUnit, scope: Scope, mark: int) -> None:
         """Does what a unit leaves to its end; a failure is the unit's."""
         self._log.finish(scope, mark, unit.cards.locate)
         for card in unit.cards.erased:
@@ -215,34 +180,10 @@ class Writer:
     def _roll_back(self) -> None:
         self._uncommitted = {}
         self._log.forget()
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        self._transactions.roll_back()
 
-    def _report(self, error: sqlite3.Error) -> None:
-        code = getattr(error, "sqlite_errorcode", 0)
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        primary = code & _PRIMARY_CODE
-        self._stopped = primary in _FATAL and code not in _RECOVERABLE
-        advice = _ADVICE.get(primary, "the last commit failed; it is tried again")
-        self.problem = _STOPPED if self._stopped else advice
-        fields = {"error": name, "stopped": self._stopped}
+    def _report(self, error: Exception) -> None:
+        verdict = self._transactions.judge(error)
+        self._stopped, self.problem = verdict.stops_writing, verdict.advice
+        fields = {"error": verdict.name, "stopped": self._stopped}
         _log.error("a commit failed", extra=fields)
-
-
-def translate(error: BaseException | None) -> BaseException | None:
-    """Returns the error that a unit's caller may see."""
-    if isinstance(error, GatewayError):
-        return error
-    if isinstance(error, _BUGS):
-        return _chain(InvariantBroken(), error)
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-        if code == sqlite3.SQLITE_READONLY:
-            return _chain(InvariantBroken(), error)
-        return _chain(StorageUnavailable(), error)
-    return error
-
-
-def _chain(error: GatewayError, cause: BaseException) -> GatewayError:
-    error.__cause__ = cause
-    return error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture import roles_page
+from tests.architecture import payments_page, roles_page
 
 ROOT = Path(__file__).parents[2]
 PATHS = re.compile(r"`((?:gateway|tests|clients|proto|docs)/[\w./-]+)`")
@@ -33,6 +33,14 @@ def test_the_table_of_roles_is_the_one_in_force():
 
     assert text == roles_page.page(), (
         "run: .venv/bin/python -m tests.architecture.roles_page > docs/roles.md"
+    )
+
+
+def test_the_page_of_payments_shows_the_table_in_the_code():
+    text = (ROOT / "docs/payments.md").read_text("utf-8")
+
+    assert text == payments_page.page(), (
+        "run: .venv/bin/python -m tests.architecture.payments_page > docs/payments.md"
     )
 
 

@@ -7,11 +7,15 @@ from gateway.payments.accounts import Accounts
 from gateway.payments.asking import Asking
 from gateway.payments.cancel_payment import cancel_rules
 from gateway.payments.capture_payment import capture_rules
+from gateway.payments.confirm_payment import ConfirmPayment, ConfirmPaymentCommand
 from gateway.payments.create_payment import CreatePayment, CreatePaymentCommand
+from gateway.payments.looking import Looking
 from gateway.payments.moves import MoveCommand, Mover
+from gateway.payments.poll_open_payments import PollOpenPayments
 from gateway.payments.processor_steps import ProcessorSteps
 from gateway.payments.read_payments import ReadPayments
 from gateway.payments.record_outcome import RecordOutcome
+from gateway.payments.refresh_payment import RefreshPayment
 from gateway.payments.refund_payment import refund_rules
 from gateway.payments.settle_unknown_payments import SettleUnknownPayments
 from gateway.processors.simulator.ledger import Ledger
@@ -33,6 +37,7 @@ ZERO = Money(0, "USD")
 DIGEST = b"d" * 32
 DEADLINE = timedelta(seconds=5)
 LEASE = timedelta(seconds=20)
+ACTION_WINDOW = timedelta(hours=24)
 
 
 def a_charge(card, **changes):
@@ -91,6 +96,16 @@ class Till:
             asking=asking,
             reached=self.reached.append,
         )
+        looking = Looking(steps=steps, asking=asking)
+        self.confirming = ConfirmPayment(
+            **shared,
+            **worker,
+            accounts=accounts,
+            looking=looking,
+            outcomes=outcomes,
+            asking=asking,
+            reached=self.reached.append,
+        )
         self.create = CreatePayment(
             **shared,
             **worker,
@@ -120,10 +135,21 @@ class Till:
             accounts=accounts,
             steps=steps,
             outcomes=outcomes,
+            polling=PollOpenPayments(
+                looking=looking,
+                outcomes=outcomes,
+                asking=asking,
+                clock=self.clock,
+                action_window=ACTION_WINDOW,
+            ),
+            looking=looking,
             movers={mover.kind: mover for mover in movers},
             asking=asking,
         )
         self.reading = ReadPayments(storage=self.storage)
+        self.refreshing = RefreshPayment(
+            **shared, accounts=accounts, looking=looking, outcomes=outcomes
+        )
 
     def another(self, **arguments):
         """Returns a second process on the same database and bank."""
@@ -146,6 +172,26 @@ class Till:
 
     async def refund(self, payment, minor_units=None, **changes):
         return await self.refunding.execute(a_move(payment, minor_units, **changes))
+
+    async def confirm(self, payment, **changes):
+        """Goes on with a payment in REQUIRES_ACTION."""
+        values = {
+            "merchant": SHOP,
+            "caller": CALLER,
+            "request_id": a_request_id(),
+            "digest": DIGEST,
+            "payment": getattr(payment, "name", payment),
+        }
+        command = ConfirmPaymentCommand(**values | changes)
+        return await self.confirming.execute(command)
+
+    async def refresh(self, payment):
+        """Asks the processor now; returns whether it answered."""
+        return await self.refreshing.execute(SHOP, payment.name)
+
+    def authenticate(self, payment, *, succeeded=True):
+        """Does what the cardholder does at the redirect_url."""
+        self.ledger.authenticate(payment.processor_object, succeeded=succeeded)
 
     async def find(self, payment):
         """Returns the payment as it is now."""
@@ -196,5 +242,11 @@ async def a_till(folder, **arguments):
     async with a_vault(folder) as vault:
         till = Till(vault, Ledger(clock=vault.clock), **arguments)
         yield till
-        for part in (till.create, till.capturing, till.canceling, till.refunding):
+        for part in (
+            till.create,
+            till.confirming,
+            till.capturing,
+            till.canceling,
+            till.refunding,
+        ):
             await part.drain()

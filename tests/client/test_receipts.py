@@ -5,8 +5,13 @@ import hashlib
 
 import pytest
 from bailee.errors import LogRollback, ReceiptInvalid
-from bailee.receipts import Checkpoint, LogMemory, verify_receipt
-from bailee.v1 import receipt_pb2
+from bailee.receipts import Checkpoint, LogMemory, receipts_of, verify_receipt
+from bailee.v1 import (
+    merchant_service_pb2,
+    payment_service_pb2,
+    receipt_pb2,
+    vault_service_pb2,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit import receipts as gateway_receipts
@@ -210,3 +215,31 @@ class TestLogMemory:
         memory.accept(Checkpoint(4, b"b"), size_before_call=3)
 
         assert memory.highest == Checkpoint(5, b"a")
+
+
+class TestReceiptsOf:
+    def test_misses_one_that_was_left_out(self):
+        """covers: I7."""
+        answer = payment_service_pb2.CreatePaymentResponse()
+
+        with pytest.raises(ReceiptInvalid):
+            list(receipts_of(answer))
+
+    def test_misses_one_in_a_batch(self):
+        answer = vault_service_pb2.BatchTokenizeCardsResponse()
+        answer.results.add().tokenized.receipt.entry = b"{}"
+        answer.results.add().tokenized.card_token.name = "card_x"
+
+        with pytest.raises(ReceiptInvalid):
+            list(receipts_of(answer))
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            payment_service_pb2.GetPaymentResponse(),
+            vault_service_pb2.GetCardTokenResponse(),
+            merchant_service_pb2.AcceptPolicyResponse(),
+        ],
+    )
+    def test_asks_none_of_answers_that_changed_nothing(self, answer):
+        assert list(receipts_of(answer)) == []

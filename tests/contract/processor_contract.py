@@ -147,6 +147,13 @@ class Desk:
     async def inquire(self, processor_object):
         return await self.processor.inquire(self.call("inquire"), processor_object)
 
+    async def confirm(self, charge, key="confirm", deadline=LONG):
+        return await self.processor.confirm(
+            self.call(key, deadline),
+            charge.processor_object,
+            "https://shop.example/again",
+        )
+
     async def capture(self, charge, minor_units, key="capture", deadline=LONG):
         amount = Money(minor_units, "USD")
         return await self.processor.capture(
@@ -624,6 +631,40 @@ class ProcessorContract:
         then = (await desk.found()).outcome
         assert isinstance(then, Approved if succeeded else Declined)
         assert await desk.money() == (0, 1999 if succeeded else 0, 0)
+
+    async def test_confirms_again_what_still_waits(self, desk):
+        reference = await desk.store(Behaviour.NEEDS_AUTHENTICATION)
+        waits = await desk.charge(reference, return_url="https://shop.example/back")
+
+        again = await desk.confirm(waits)
+
+        assert isinstance(again, ActionRequired)
+        assert again.processor_object == waits.processor_object
+        assert again.redirect_url != waits.redirect_url
+        assert await desk.confirm(waits) == again
+        assert (await desk.found()).outcome == again
+        assert await desk.money() == (0, 0, 0)
+        await desk.harness.authenticate(again.processor_object, succeeded=True)
+        assert isinstance((await desk.found()).outcome, Approved)
+        assert await desk.money() == (0, 1999, 0)
+
+    async def test_confirms_nothing_that_is_over(self, desk):
+        charge = await desk.approve()
+
+        with refused():
+            await desk.confirm(charge)
+        assert await desk.money() == (0, 1999, 0)
+
+    @pytest.mark.parametrize("fault", UNKNOWN_TO_THE_ADAPTER)
+    async def test_never_guesses_the_outcome_of_a_confirmation(self, desk, fault):
+        reference = await desk.store(Behaviour.NEEDS_AUTHENTICATION)
+        waits = await desk.charge(reference, return_url="https://shop.example/back")
+        await desk.harness.set_fault(fault, Operation.CONFIRM)
+
+        with pytest.raises(ProcessorOutcomeUnknown):
+            await desk.confirm(waits, deadline=deadline_for(fault))
+
+        assert isinstance((await desk.found()).outcome, ActionRequired)
 
     async def test_cancels_a_payment_that_waits_for_the_cardholder(self, desk):
         reference = await desk.store(Behaviour.NEEDS_AUTHENTICATION)

@@ -51,6 +51,7 @@ class Operation(StrEnum):
     CUSTOMER = "customer"
     STORE = "store"
     CHARGE = "charge"
+    CONFIRM = "confirm"
     CAPTURE = "capture"
     CANCEL = "cancel"
     REFUND = "refund"

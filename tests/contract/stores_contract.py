@@ -20,7 +20,13 @@ from gateway.merchants.ports import (
     MerchantSettings,
     ProcessorAccount,
 )
-from gateway.payments.payment import MoveKind, MoveStatus, PaymentState, Step
+from gateway.payments.payment import (
+    MoveKind,
+    MoveOrigin,
+    MoveStatus,
+    PaymentState,
+    Step,
+)
 from gateway.payments.processor import Decline, DeclineClass, RetryAdvice
 from gateway.policy.mandate import Mandate
 from gateway.vault.ports import KeyKind
@@ -715,6 +721,7 @@ class PaymentsContract:
             failure_reason="x",
             reason="requested_by_customer",
             next_check_at=LATER,
+            origin=MoveOrigin.EXTERNAL,
         )
         saved = replace(a_move(), status=MoveStatus.SUCCEEDED, amount=Money(501, "EUR"))
 
@@ -781,8 +788,13 @@ class UnsettledContract:
         assert await self.names(storage, limit=2) == ["pay_c", "pay_b"]
 
     @pytest.mark.parametrize("state", PaymentState)
-    async def test_lists_what_is_submitted_or_unknown(self, storage, state):
-        open_states = {PaymentState.SUBMITTED, PaymentState.UNKNOWN}
+    async def test_lists_what_is_not_decided(self, storage, state):
+        open_states = {
+            PaymentState.SUBMITTED,
+            PaymentState.REQUIRES_ACTION,
+            PaymentState.PENDING,
+            PaymentState.UNKNOWN,
+        }
 
         found = await self.names(storage, due(PAYMENT, 0, state=state))
 

@@ -31,12 +31,14 @@ pytestmark = pytest.mark.process
 OPEN = {
     payment_pb2.Payment.STATE_SUBMITTED,
     payment_pb2.Payment.STATE_UNKNOWN,
+    payment_pb2.Payment.STATE_REQUIRES_ACTION,
 }
 MOVE_BOUNDARIES = {
     Boundary.MOVE_SUBMITTED,
     Boundary.MOVED,
     Boundary.MOVE_COMMITTED,
 }
+CONFIRM_BOUNDARIES = {Boundary.CONFIRM_SUBMITTED, Boundary.CONFIRMED}
 DECLINE_BOUNDARIES = {Boundary.DECLINED, Boundary.RELEASED}
 # Over, and without money: what the bank may say of a payment that it declined.
 WITHOUT_MONEY = {
@@ -44,6 +46,8 @@ WITHOUT_MONEY = {
     payment_pb2.Payment.STATE_CANCELED,
 }
 GOOD, DECLINED = "4242424242424242", "4000000000000002"
+AUTHENTICATES = "4000002760003184"
+BACK = "https://shop.example/back"
 # `make check` hits each boundary once; check-deep hits it twenty times.
 ROUNDS = 1
 
@@ -107,6 +111,17 @@ class Site:
         self.stop()
         self.log.close()
 
+    def authenticate(self, payment):
+        """Does what the cardholder does at the redirect_url."""
+        body = {"payment": payment.processor_object, "succeeded": True}
+        request = urllib.request.Request(
+            f"{self.bank}/control/authenticate",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request):
+            pass
+
     def ledger(self):
         with urllib.request.urlopen(f"{self.bank}/ledger") as answer:
             return json.load(answer)
@@ -143,7 +158,7 @@ class Journal:
         self.asked = []
         self.acknowledged = {}
 
-    def charge(self, client, token="", number=GOOD):
+    def charge(self, client, token="", number=GOOD, **changes):
         request_id, key = new_request_id(), f"invoice-{secrets.token_hex(6)}"
         self.asked.append((request_id, key))
         new = {"card": a_card(number), "customer_reference": key}
@@ -154,6 +169,7 @@ class Journal:
             charge_once_key=key,
             request_id=request_id,
             **instrument,
+            **changes,
         )
         self.acknowledged[request_id] = answer.payment
         return answer.payment
@@ -168,6 +184,10 @@ def drive(site, journal, boundary):
                 journal.charge(client, number=DECLINED)
             payment = journal.charge(client)
             journal.charge(client, payment.card_token)
+            if boundary in CONFIRM_BOUNDARIES:
+                waits = journal.charge(client, number=AUTHENTICATES, return_url=BACK)
+                site.authenticate(waits)
+                client.confirm_payment(waits.name, return_url=BACK)
             if boundary in MOVE_BOUNDARIES:
                 client.refund_payment(payment.name, amount=100, currency="USD")
         except GatewayUnreachable:

@@ -97,6 +97,13 @@ class ScriptedProcessor:
         self.orders.append(order)
         return await self._do("charge", call, lambda: self.inner.charge(call, order))
 
+    async def confirm(self, call, processor_object, return_url):
+        return await self._do(
+            "confirm",
+            call,
+            lambda: self.inner.confirm(call, processor_object, return_url),
+        )
+
     async def capture(self, call, processor_object, amount):
         return await self._do(
             "capture", call, lambda: self.inner.capture(call, processor_object, amount)

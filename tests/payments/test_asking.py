@@ -47,6 +47,17 @@ class TestAsk:
             await Asking(timedelta(seconds=5)).ask(sending)
         assert sending.tries == 2
 
+    async def test_does_not_know_what_an_adapter_did_that_broke(self, caplog):
+        sending = Sending(KeyError("4242424242424242"), "yes")
+
+        with pytest.raises(ProcessorOutcomeUnknown):
+            await Asking(timedelta(seconds=5)).ask(sending)
+
+        (record,) = caplog.records
+        assert (record.type, sending.tries) == ("KeyError", 1)
+        assert record.at.startswith("test_asking.py:")
+        assert "4242" not in str(vars(record))
+
     @pytest.mark.parametrize(
         "error", [ProcessorOutcomeUnknown(), ProcessorRefused("X")]
     )

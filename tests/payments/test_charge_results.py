@@ -62,8 +62,8 @@ ASKED = ANSWERS | {"failed": E.FAILED, "unknown": E.LOST}
 EXPECTED = {
     S.SUBMITTED: ASKED,
     S.UNKNOWN: ASKED,
-    S.REQUIRES_ACTION: ANSWERS,
-    S.PENDING: ANSWERS,
+    S.REQUIRES_ACTION: ANSWERS | {"unknown": E.LOST},
+    S.PENDING: ANSWERS | {"unknown": E.LOST},
     S.AUTHORIZED: {"canceled": E.CANCELED, "undecidable": E.UNDECIDABLE},
     S.PARTIALLY_CAPTURED: {"undecidable": E.UNDECIDABLE},
     S.CAPTURED: {"undecidable": E.UNDECIDABLE},

@@ -426,6 +426,17 @@ class TestOutcomes:
         with pytest.raises(AlreadyCharged):
             await till.charge(charge_once_key="k")
 
+    async def test_a_broken_adapter_loses_no_payment(self, till):
+        """covers: I6. The caller learns the payment's name; the resolver settles it."""
+        till.processor.spoil("charge", RuntimeError("4242424242424242"))
+
+        payment = (await till.charge(charge_once_key="k")).payment
+
+        assert payment.state is PaymentState.UNKNOWN
+        await till.settle()
+        assert (await till.find(payment)).state is PaymentState.CAPTURED
+        assert till.collected() == 1999
+
     @pytest.mark.parametrize("operation", ["customer", "store", "charge"])
     async def test_a_refusal_is_a_failure_with_its_reason(self, till, operation):
         till.processor.spoil(operation, ProcessorRefused("RAW_CARDS_NOT_ENABLED"))

@@ -31,6 +31,7 @@ OPERATIONS = {
     Operation.CUSTOMER: SimulatorOperation.CUSTOMER,
     Operation.STORE: SimulatorOperation.PAYMENT_METHOD,
     Operation.CHARGE: SimulatorOperation.PAYMENT,
+    Operation.CONFIRM: SimulatorOperation.CONFIRM,
     Operation.CAPTURE: SimulatorOperation.CAPTURE,
     Operation.CANCEL: SimulatorOperation.CANCEL,
     Operation.REFUND: SimulatorOperation.REFUND,

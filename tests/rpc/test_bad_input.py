@@ -417,6 +417,8 @@ def fill(message, data, depth=0):
             setattr(message, field.name, data.draw(TEXTS))
         elif field.cpp_type == field.CPPTYPE_ENUM:
             setattr(message, field.name, data.draw(st.integers(0, 120)))
+        elif field.type == field.TYPE_BOOL:
+            setattr(message, field.name, data.draw(st.booleans()))
         elif field.type == field.TYPE_INT32:
             setattr(message, field.name, data.draw(st.integers(-(2**31), 2**31 - 1)))
         else:

@@ -66,6 +66,7 @@ DeleteCardToken = vault_service_pb2.DeleteCardTokenRequest
 GetCardToken = vault_service_pb2.GetCardTokenRequest
 ListSealingKeys = vault_service_pb2.ListSealingKeysRequest
 CreatePayment = payment_service_pb2.CreatePaymentRequest
+ConfirmPayment = payment_service_pb2.ConfirmPaymentRequest
 CapturePayment = payment_service_pb2.CapturePaymentRequest
 CancelPayment = payment_service_pb2.CancelPaymentRequest
 RefundPayment = payment_service_pb2.RefundPaymentRequest
@@ -127,10 +128,12 @@ class Site:
         )
         payments = PaymentServicer(
             create_payment=self.use_case,
+            confirm_payment=self.use_case,
             capture_payment=self.use_case,
             cancel_payment=self.use_case,
             refund_payment=self.use_case,
             read_payments=self.use_case,
+            refresh_payment=self.use_case,
             list_payments=self.use_case,
             read_events=self.use_case,
             digests=digests,
@@ -142,6 +145,7 @@ class Site:
             GetCardToken: vault.GetCardToken,
             ListSealingKeys: vault.ListSealingKeys,
             CreatePayment: payments.CreatePayment,
+            ConfirmPayment: payments.ConfirmPayment,
             CapturePayment: payments.CapturePayment,
             CancelPayment: payments.CancelPayment,
             RefundPayment: payments.RefundPayment,
@@ -664,6 +668,7 @@ def value_of(field):
         field.TYPE_STRING: NEARLY,
         field.TYPE_BYTES: st.binary(max_size=80),
         field.TYPE_ENUM: st.integers(-1, 110),
+        field.TYPE_BOOL: st.booleans(),
         field.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
         field.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     }

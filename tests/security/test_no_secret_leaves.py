@@ -41,7 +41,18 @@ PLAIN, CRASHED, MALFORMED, REFUSED = (
     "30569309025904",
     "4242424242424241",
 )
-NUMBERS = [OK, DECLINED, LOST, STORED_ONLY, PLAIN, CRASHED, MALFORMED, REFUSED]
+AUTHENTICATES = "4000002760003184"
+NUMBERS = [
+    AUTHENTICATES,
+    OK,
+    DECLINED,
+    LOST,
+    STORED_ONLY,
+    PLAIN,
+    CRASHED,
+    MALFORMED,
+    REFUSED,
+]
 SECURITY_CODE = "739284650173928465"
 BILLING = Billing(
     name="Zebedee Marker",
@@ -147,11 +158,20 @@ def drive(client, seen, bank):
     seen.call(client.capture_payment, held.payment.name)
     held = seen.call(client.create_payment, card_token=again, capture=False, **pay)
     seen.call(client.cancel_payment, held.payment.name)
+    waits = seen.call(
+        client.create_payment,
+        card=a_card(AUTHENTICATES),
+        return_url="https://shop.example/back",
+        **pay,
+    )
+    seen.call(client.confirm_payment, waits.payment.name)
+    seen.call(client.confirm_payment, waits.payment.name, return_url=f"https://a/{OK}")
     seen.call(client.refund_payment, paid.payment.name, amount=10, currency="USD")
     seen.call(client.create_payment, card_token=again, purpose="marketing", **pay)
     seen.call(client.create_payment, card_token=again, description=PLAIN, **pay)
     seen.call(client.create_payment, card_token=again, merchant_reference=OK, **pay)
     seen.call(client.get_payment, paid.payment.name)
+    seen.call(client.get_payment, paid.payment.name, refresh=True)
     drive_lists(client, seen)
     arm(bank, "payment", "drop_after")
     arm(bank, "payment", "drop_before")

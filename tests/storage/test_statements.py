@@ -11,9 +11,10 @@ from sqlalchemy import column, select, table, update
 
 import gateway.storage
 from gateway.errors import InvariantBroken
+from gateway.storage.columns import METADATA
 from gateway.storage.schema import migrate
 from gateway.storage.statements import constant, sql
-from gateway.storage.tables import METADATA, request_records
+from gateway.storage.tables import request_records
 
 
 def named_texts(module):
@@ -49,7 +50,7 @@ WITHOUT_SCOPE = {
     "caller_store._SELECT_PAGE": "the store refuses units of merchants",
     "caller_store._ENABLE": "the store refuses units of merchants",
     "caller_store._PUT_CALLER": "the store refuses units of merchants",
-    "card_store._SELECT_LAST": "the highest number of any row: rows share them",
+    "card_store._TAKE_NUMBERS": "numbers are of the whole table",
     "card_store._INSERT_KEY": "of a card that was just stored in the unit's scope",
     "card_store._DELETE_KEYS": "of a card found in the unit's scope",
     "card_store._DELETE_REFERENCES": "of a card found in the unit's scope",
@@ -68,10 +69,16 @@ WITHOUT_SCOPE = {
     "policy_store._INSERT_MARK": "the gateway has one clock",
     "policy_store._SELECT_MARK": "the gateway has one clock",
     "policy_store._UPDATE_MARK": "the gateway has one clock",
+    "retention_store._NOT_NEEDED": "the sweeper looks at every merchant's cards",
+    "retention_store._COUNT_ACTIVE": "the sweeper looks at every merchant's cards",
+    "retention_store._INSERT": "the store refuses units of merchants",
+    "retention_store._SUM": "the store refuses units of merchants",
     "payment_store._UNSETTLED": "the resolver works for every merchant",
 }
 # Small by their nature, or sorted anyway.
 SCANS = {
+    "retention_store._COUNT_ACTIVE",  # once a day, on a thread of its own
+    "retention_store._SUM",
     "policy_store._WITHOUT_NOTICE",
     "caller_store._SELECT_CALLERS",
     "epoch_store._SELECT",
@@ -111,10 +118,18 @@ class TestStatements:
             for step in steps
             if step.startswith("SCAN")
             and "USING" not in step
-            and "due" not in step
+            and step.split()[1] not in ("due", "taken")
             and "VIRTUAL TABLE" not in step
         ]
         assert bool(whole) == (name in SCANS), steps
+
+    @pytest.mark.parametrize("name", STATEMENTS)
+    def test_exist_for_postgresql_with_the_same_parameters(self, name):
+        given = set(re.findall(r":(\w+)", STATEMENTS[name]))
+
+        text = STATEMENTS[name].postgres
+
+        assert set(re.findall(r"%\((\w+)\)s", text)) == given
 
     @pytest.mark.parametrize(
         ("name", "index"),
@@ -143,12 +158,20 @@ class TestStatements:
 
 
 class TestTables:
+    def test_have_the_same_partial_indexes_on_every_engine(self):
+        for each in METADATA.tables.values():
+            for index in each.indexes:
+                options = index.dialect_options
+                ours = options["sqlite"]["where"]
+                assert ours is options["postgresql"]["where"], index.name
+
     def test_name_the_merchant_or_a_row_of_one(self):
         """covers: I9."""
         through = {
             "data_keys": "card",
             "credential_references": "card",
             "callers": "spiffe_id",
+            "retention_sweeps": "at",
             "policies": "number",
             "policy_clock": "only",
             "epochs": "epoch",

@@ -128,7 +128,7 @@ class TestFailedCommit:
     ):
         """covers: I5."""
         await storage.commit(SHOP, append)
-        writer = storage._writer
+        writer = storage._writer._transactions
         faulty = Faulty(writer._connection, error)
         monkeypatch.setattr(writer, "_connection", faulty)
         kept = []
@@ -151,7 +151,7 @@ class TestFailedCommit:
         self, storage, monkeypatch
     ):
         """The head is read again, so nothing is written over what is there."""
-        writer = storage._writer
+        writer = storage._writer._transactions
         error = an_error(sqlite3.SQLITE_FULL)
         faulty = Faulty(writer._connection, error, happens=True)
         monkeypatch.setattr(writer, "_connection", faulty)
@@ -170,7 +170,7 @@ class TestFailedCommit:
         self, storage, monkeypatch, code
     ):
         """After a failed fsync the kernel may drop what it was given. covers: I5."""
-        writer = storage._writer
+        writer = storage._writer._transactions
         faulty = Faulty(writer._connection, an_error(code, sqlite3.DatabaseError))
         monkeypatch.setattr(writer, "_connection", faulty)
         with pytest.raises(StorageUnavailable):
@@ -183,7 +183,7 @@ class TestFailedCommit:
 
     async def test_remembers_no_merchant_that_it_created(self, storage, monkeypatch):
         """Its row number is the next merchant's. covers: I9."""
-        writer = storage._writer
+        writer = storage._writer._transactions
         faulty = Faulty(writer._connection, an_error(sqlite3.SQLITE_FULL))
         monkeypatch.setattr(writer, "_connection", faulty)
 

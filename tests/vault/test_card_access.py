@@ -195,7 +195,7 @@ class TestNoDurableIntentNoUnwrap:
         def keeps(unit):
             kept.append(vault.access.intend(unit, a_use(card.token)))
 
-        writer = vault.storage._writer
+        writer = vault.storage._writer._transactions
         connection = writer._connection
 
         class Failing:

@@ -33,6 +33,8 @@ _ED25519: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
 _HASH_BYTES: Final = 32
 _SIGNATURES_MAX: Final = 100
+# Nothing happened, so there is no entry: the policy had been accepted before.
+_RECEIPT_MAY_LACK: Final = frozenset({"AcceptPolicyResponse"})
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _SIGNATURE_LINE: Final = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 
@@ -255,7 +257,7 @@ class LogMemories:
         """Checks every receipt of an answer and remembers the log.
 
         Raises:
-            ReceiptInvalid: A receipt does not verify.
+            ReceiptInvalid: A receipt does not verify, or is missing.
             LogRollback: The log is shorter than before the call, or forked.
         """
         for receipt in receipts_of(response):
@@ -266,10 +268,18 @@ class LogMemories:
 
 
 def receipts_of(response: Message) -> Iterator[receipt_pb2.Receipt]:
-    """Yields the receipt of an answer, and those of a batch's items."""
+    """Yields the receipt of an answer, and those of a batch's items.
+
+    Raises:
+        ReceiptInvalid: It lacks one.
+    """
     fields = response.DESCRIPTOR.fields_by_name
-    if "receipt" in fields and response.HasField("receipt"):
-        yield getattr(response, "receipt")  # noqa: B009
+    if "receipt" in fields:
+        if response.HasField("receipt"):
+            yield getattr(response, "receipt")  # noqa: B009
+        elif response.DESCRIPTOR.name not in _RECEIPT_MAY_LACK:
+            # Who leaves it out may have left out the entry.
+            raise ReceiptInvalid("the answer has no receipt")
     if "results" in fields:
         for result in getattr(response, "results"):  # noqa: B009
             chosen = result.WhichOneof("result")

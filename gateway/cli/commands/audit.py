@@ -121,3 +121,47 @@ def audit_reconcile(
         click.echo(text)
     if any(line.is_alarm for line in lines):
         sys.exit(1)
+
+
+@audit.command("report")
+@FOLDER
+@_MERCHANT
+@click.option("--month", metavar="YYYY-MM", required=True, help="Which month, in UTC.")
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="TARGET",
+    help="A new folder for report.html, entries.csv and the export.",
+)
+@click.option(
+    "--without-processor",
+    is_flag=True,
+    help="Leave the processor's own list out, for example without a network.",
+)
+def audit_report(
+    folder: Path, merchant: str, month: str, target: Path, *, without_processor: bool
+) -> None:
+    """Write a month of a merchant as a page and a table that people can read.
+
+    It shows who used cards for which purpose, what was denied, which policy was in
+    force, keys, erasures, and the comparison with the processor's list; and the
+    commands that verify the log it was made from. The page needs nothing from anywhere
+    else. A log that does not verify gets no report.
+    """
+    from gateway.cli.audit import AuditFailed
+    from gateway.cli.reconcile import Period
+    from gateway.cli.report import write_report_at
+
+    try:
+        text = write_report_at(
+            Settings.read(folder),
+            merchant,
+            Period.month(month),
+            target,
+            ask_processor=not without_processor,
+        )
+    except (AuditFailed, ConfigInvalid) as error:
+        refuse(error)
+    click.echo(text)

@@ -24,6 +24,7 @@ from gateway.processors.simulator.cards import (
 from gateway.processors.simulator.forms import (
     CaptureForm,
     CardForm,
+    ConfirmForm,
     PaymentForm,
     RefundForm,
 )
@@ -180,6 +181,23 @@ class Books:
             self._ask_to_authenticate(payment)
         else:
             self._settle(payment, method, moment)
+        return payment
+
+    def confirm(self, target: str, form: ConfirmForm, moment: Moment) -> PaymentRecord:
+        """Sends the cardholder to authenticate once more.
+
+        Raises:
+            Refusal: The payment does not wait for the cardholder.
+        """
+        payment = self.payment(target, moment)
+        if payment.status != "requires_action":
+            raise refused(400, "payment_unexpected_state")
+        payment.return_url = form.return_url
+        payment.attempts += 1
+        payment.redirect_url = (
+            f"{self.public_url}/authenticate/{payment.id}?attempt={payment.attempts}"
+        )
+        self._changed[payment.id] = payment
         return payment
 
     def capture(self, target: str, form: CaptureForm, moment: Moment) -> PaymentRecord:

@@ -92,6 +92,20 @@ class PaymentForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmForm:
+    """Where the cardholder comes back to."""
+
+    return_url: str
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "ConfirmForm":
+        """Reads the body. Raises Refusal."""
+        _check_names(body, ("return_url", "metadata"))
+        read_metadata(body)
+        return cls(return_url=_take(body, "return_url", str))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureForm:
     """How much to collect; 0 means all that is held."""
 

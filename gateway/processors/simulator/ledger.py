@@ -24,6 +24,7 @@ from gateway.processors.simulator.books import Books, Moment
 from gateway.processors.simulator.forms import (
     CaptureForm,
     CardForm,
+    ConfirmForm,
     PaymentForm,
     RefundForm,
     read_metadata_alone,
@@ -196,7 +197,9 @@ class Ledger:
             return _answer(declined(shown["decline_code"], shown))
         return Answer(200, shown)
 
-    def _act(self, request: Request, moment: Moment) -> Record:
+    def _act(  # noqa: PLR0911 - one return for each operation
+        self, request: Request, moment: Moment
+    ) -> Record:
         books, body = self.books, request.body
         match request.operation:
             case Operation.CUSTOMER:
@@ -205,6 +208,8 @@ class Ledger:
                 return books.open_payment_method(CardForm.read(body), moment)
             case Operation.PAYMENT:
                 return books.open_payment(PaymentForm.read(body), moment)
+            case Operation.CONFIRM:
+                return books.confirm(request.target, ConfirmForm.read(body), moment)
             case Operation.CAPTURE:
                 return books.capture(request.target, CaptureForm.read(body), moment)
             case Operation.CANCEL:

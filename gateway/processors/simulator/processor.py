@@ -163,6 +163,16 @@ class SimulatorProcessor:
             return _understand(lambda: _declined(answer.body["error"]))
         return _understand(lambda: _outcome(answer.body))
 
+    async def confirm(
+        self, call: ProcessorCall, processor_object: str, return_url: str
+    ) -> ChargeOutcome:
+        """See Processor.confirm."""
+        body: dict[str, object] = {"return_url": return_url}
+        answer = await self._post(call, Operation.CONFIRM, processor_object, body)
+        if answer.status == _DECLINED:
+            return _understand(lambda: _declined(answer.body["error"]))
+        return _understand(lambda: _outcome(answer.body))
+
     async def capture(
         self, call: ProcessorCall, processor_object: str, amount: Money
     ) -> MoveOutcome:

@@ -101,6 +101,7 @@ class PaymentRecord(Record):
     redirect_url: str = ""
     capture_before: int = 0
     network_transaction_id: str = ""
+    attempts: int = 1
 
 
 @dataclass(slots=True, kw_only=True)

@@ -81,7 +81,9 @@ class SimulatorServer:
         )
         application.add_routes(
             [
-                web.post("/v1/payments/{payment}/{move:capture|cancel}", self._move),
+                web.post(
+                    "/v1/payments/{payment}/{move:confirm|capture|cancel}", self._move
+                ),
                 web.post("/v1/{collection}", self._create),
                 web.get("/v1/payments/{payment}", self._read),
                 web.get("/v1/payments", self._search),

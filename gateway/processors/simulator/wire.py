@@ -20,6 +20,7 @@ class Operation(StrEnum):
     CUSTOMER = "customer"
     PAYMENT_METHOD = "payment_method"
     PAYMENT = "payment"
+    CONFIRM = "confirm"
     CAPTURE = "capture"
     CANCEL = "cancel"
     REFUND = "refund"
@@ -66,7 +67,7 @@ def path_of(request: Request) -> tuple[str, str]:
             return "GET", f"/v1/payments/{request.target}"
         case Operation.SEARCH:
             return "GET", "/v1/payments"
-        case Operation.CAPTURE | Operation.CANCEL:
+        case Operation.CONFIRM | Operation.CAPTURE | Operation.CANCEL:
             return "POST", f"/v1/payments/{request.target}/{request.operation}"
         case Operation.REFUND:
             return "POST", "/v1/refunds"

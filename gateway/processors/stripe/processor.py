@@ -167,6 +167,19 @@ class StripeProcessor:
             outcomes.read_charge,
         )
 
+    async def confirm(
+        self, call: ProcessorCall, processor_object: str, return_url: str
+    ) -> ChargeOutcome:
+        """See Processor.confirm."""
+        return await self._send(
+            call,
+            "confirm",
+            lambda client, options: client.v1.payment_intents.confirm_async(
+                processor_object, requests.confirmation(return_url), options
+            ),
+            outcomes.read_charge,
+        )
+
     async def capture(
         self, call: ProcessorCall, processor_object: str, amount: Money
     ) -> MoveOutcome:

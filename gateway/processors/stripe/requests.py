@@ -17,6 +17,7 @@ from stripe.params import (
     CustomerCreateParams,
     PaymentIntentCancelParams,
     PaymentIntentCaptureParams,
+    PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
     PaymentIntentListParams,
     PaymentIntentRetrieveParams,
@@ -128,6 +129,11 @@ def charge(
         later = "off_session" if order.off_session_later else "on_session"
         params["setup_future_usage"] = later
     return params
+
+
+def confirmation(return_url: str) -> PaymentIntentConfirmParams:
+    """Returns what asks once more for a payment that waits for its cardholder."""
+    return {"return_url": return_url, "expand": ["latest_charge"]}
 
 
 def capture(amount: Money) -> PaymentIntentCaptureParams:

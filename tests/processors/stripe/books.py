@@ -169,6 +169,14 @@ class Books:
             self._decline(intent, published.AUTHENTICATION_FAILED)
             intent.charge = None
 
+    def confirm(self, intent_id, params):
+        """POST /v1/payment_intents/{id}/confirm."""
+        intent = self._intent(intent_id)
+        self._require(intent, "confirmed", "requires_action", "requires_payment_method")
+        intent.attempts += 1
+        intent.return_url = params["return_url"]
+        return intent.show(params.get("expand"))
+
     def capture(self, intent_id, params):
         """POST /v1/payment_intents/{id}/capture."""
         intent = self._intent(intent_id)

@@ -68,6 +68,7 @@ _CALLS = {
     Operation.CUSTOMER: "create_customer",
     Operation.STORE: "store_card",
     Operation.CHARGE: "charge",
+    Operation.CONFIRM: "confirm",
     Operation.CAPTURE: "capture",
     Operation.CANCEL: "cancel",
     Operation.REFUND: "refund",

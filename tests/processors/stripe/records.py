@@ -47,6 +47,8 @@ class Intent:
     refunded: int = 0
     charge: str | None = None
     refusal: BankAnswer | None = None
+    attempts: int = 1
+    return_url: str | None = None
 
     def show(self, expand=()):
         """Returns the payment intent as Stripe shows it."""
@@ -55,8 +57,10 @@ class Intent:
         redirect = {
             "type": "redirect_to_url",
             "redirect_to_url": {
-                "return_url": self.params.get("return_url"),
-                "url": f"https://hooks.stripe.example/redirect/{self.id}",
+                "return_url": self.return_url or self.params.get("return_url"),
+                "url": (
+                    f"https://hooks.stripe.example/redirect/{self.id}/{self.attempts}"
+                ),
             },
         }
         return shape(

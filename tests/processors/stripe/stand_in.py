@@ -35,6 +35,13 @@ _ROUTES = (
     ("POST", _INTENTS, Operation.CHARGE, "PaymentIntent.Create", "create_intent"),
     (
         "POST",
+        f"{_INTENTS}{_ID}/confirm",
+        Operation.CONFIRM,
+        "PaymentIntent.Confirm",
+        "confirm",
+    ),
+    (
+        "POST",
         f"{_INTENTS}{_ID}/capture",
         Operation.CAPTURE,
         "PaymentIntent.Capture",

@@ -120,6 +120,29 @@ class AsyncPaymentCalls(AsyncCalls):
             self._connection.payments.CreatePayment, request, request_id=request_id
         )
 
+    async def confirm_payment(
+        self, payment: str, *, return_url: str = "", request_id: str = ""
+    ) -> payment_service_pb2.ConfirmPaymentResponse:
+        """Goes on with a payment in REQUIRES_ACTION once the cardholder came back.
+
+        Args:
+            payment: Its name.
+            return_url: Where the cardholder comes back to; asks for a new next_action
+                if the payment still waits.
+            request_id: A UUID4; made here if absent.
+        """
+        request = payment_service_pb2.ConfirmPaymentRequest(
+            merchant=self.merchant,
+            request_id=request_id or new_request_id(),
+            payment=payment,
+            return_url=return_url,
+        )
+        return await self._call(
+            self._connection.payments.ConfirmPayment,
+            request,
+            request_id=request.request_id,
+        )
+
     async def capture_payment(
         self,
         payment: str,
@@ -186,8 +209,17 @@ class AsyncPaymentCalls(AsyncCalls):
         request_id: str = "",
         charge_once_key: str = "",
         processor_object: str = "",
+        refresh: bool = False,
     ) -> payment_service_pb2.GetPaymentResponse:
-        """Finds a payment by any one of its names."""
+        """Finds a payment by any one of its names.
+
+        Args:
+            payment: The gateway's name for it.
+            request_id: The id that ``create_payment`` was called with.
+            charge_once_key: The key that it was created with.
+            processor_object: The processor's id of it.
+            refresh: Ask the processor first, and write down what it says.
+        """
         names = {
             "payment": payment,
             "request_id": request_id,
@@ -197,7 +229,9 @@ class AsyncPaymentCalls(AsyncCalls):
         given = {field: text for field, text in names.items() if text}
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(names)}")
-        request = payment_service_pb2.GetPaymentRequest(merchant=self.merchant)
+        request = payment_service_pb2.GetPaymentRequest(
+            merchant=self.merchant, refresh=refresh
+        )
         for field, text in given.items():
             setattr(request, field, text)
         return await self._call(self._connection.payments.GetPayment, request)

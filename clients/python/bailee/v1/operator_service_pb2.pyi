@@ -568,3 +568,67 @@ class AcceptClockResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcceptClockResponse: _TypeAlias = AcceptClockResponse  # noqa: Y015
+
+@_typing.final
+class SweepCardsRequest(_message.Message):
+    """SweepCardsRequest says how many cards the operator saw to be due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRMED_COUNT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID4."""
+    dry_run: _builtins.bool
+    """Only count."""
+    confirmed_count: _builtins.int
+    """SweepCardsResponse.due_count of a dry run. With another number nothing is erased."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        confirmed_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_count", b"confirmed_count", "dry_run", b"dry_run", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepCardsRequest: _TypeAlias = SweepCardsRequest  # noqa: Y015
+
+@_typing.final
+class SweepCardsResponse(_message.Message):
+    """SweepCardsResponse counts cards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DUE_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_COUNT_FIELD_NUMBER: _builtins.int
+    ACTIVE_COUNT_FIELD_NUMBER: _builtins.int
+    OVERDUE_COUNT_FIELD_NUMBER: _builtins.int
+    due_count: _builtins.int
+    """They may not be kept any longer."""
+    erased_count: _builtins.int
+    """They are erased now."""
+    active_count: _builtins.int
+    """They could be used when the sweep began."""
+    overdue_count: _builtins.int
+    """They were due more than a day ago: nothing erased them in time."""
+    def __init__(
+        self,
+        *,
+        due_count: _builtins.int = ...,
+        erased_count: _builtins.int = ...,
+        active_count: _builtins.int = ...,
+        overdue_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_count", b"active_count", "due_count", b"due_count", "erased_count", b"erased_count", "overdue_count", b"overdue_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepCardsResponse: _TypeAlias = SweepCardsResponse  # noqa: Y015

@@ -71,6 +71,11 @@ class OperatorServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockResponse.FromString,
                 _registered_method=True)
+        self.SweepCards = channel.unary_unary(
+                '/bailee.v1.OperatorService/SweepCards',
+                request_serializer=bailee_dot_v1_dot_operator__service__pb2.SweepCardsRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_operator__service__pb2.SweepCardsResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer(object):
@@ -131,6 +136,14 @@ class OperatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SweepCards(self, request, context):
+        """SweepCards erases cards that may not be kept any longer. The gateway does it by
+        itself, up to one card in a hundred a day; more needs this call. Role: operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -168,6 +181,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.AcceptClock,
                     request_deserializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_operator__service__pb2.AcceptClockResponse.SerializeToString,
+            ),
+            'SweepCards': grpc.unary_unary_rpc_method_handler(
+                    servicer.SweepCards,
+                    request_deserializer=bailee_dot_v1_dot_operator__service__pb2.SweepCardsRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_operator__service__pb2.SweepCardsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -361,6 +379,33 @@ class OperatorService(object):
             '/bailee.v1.OperatorService/AcceptClock',
             bailee_dot_v1_dot_operator__service__pb2.AcceptClockRequest.SerializeToString,
             bailee_dot_v1_dot_operator__service__pb2.AcceptClockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SweepCards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.OperatorService/SweepCards',
+            bailee_dot_v1_dot_operator__service__pb2.SweepCardsRequest.SerializeToString,
+            bailee_dot_v1_dot_operator__service__pb2.SweepCardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,10 @@ class OperatorServiceStub:
     """AcceptClock says that the machine's clock is right although it is further ahead
     than policy believes. Role: operator.
     """
+    SweepCards: _grpc.UnaryUnaryMultiCallable[_operator_service_pb2.SweepCardsRequest, _operator_service_pb2.SweepCardsResponse]
+    """SweepCards erases cards that may not be kept any longer. The gateway does it by
+    itself, up to one card in a hundred a day; more needs this call. Role: operator.
+    """
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
@@ -86,6 +90,10 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     AcceptClock: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.AcceptClockRequest, _operator_service_pb2.AcceptClockResponse]  # type: ignore[assignment]
     """AcceptClock says that the machine's clock is right although it is further ahead
     than policy believes. Role: operator.
+    """
+    SweepCards: _aio.UnaryUnaryMultiCallable[_operator_service_pb2.SweepCardsRequest, _operator_service_pb2.SweepCardsResponse]  # type: ignore[assignment]
+    """SweepCards erases cards that may not be kept any longer. The gateway does it by
+    itself, up to one card in a hundred a day; more needs this call. Role: operator.
     """
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -155,6 +163,16 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operator_service_pb2.AcceptClockResponse, _abc.Awaitable[_operator_service_pb2.AcceptClockResponse]]:
         """AcceptClock says that the machine's clock is right although it is further ahead
         than policy believes. Role: operator.
+        """
+
+    @_abc_1.abstractmethod
+    def SweepCards(
+        self,
+        request: _operator_service_pb2.SweepCardsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_service_pb2.SweepCardsResponse, _abc.Awaitable[_operator_service_pb2.SweepCardsResponse]]:
+        """SweepCards erases cards that may not be kept any longer. The gateway does it by
+        itself, up to one card in a hundred a day; more needs this call. Role: operator.
         """
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,6 +22,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Origin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Origin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ORIGIN_UNSPECIFIED: _Origin.ValueType  # 0
+    """Never sent."""
+    ORIGIN_PLATFORM: _Origin.ValueType  # 1
+    """The platform, through the gateway."""
+    ORIGIN_EXTERNAL: _Origin.ValueType  # 2
+    """Somebody at the processor, such as on its dashboard. The gateway noticed it in the
+    processor's sums; create_time is when.
+    """
+
+class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
+    """Origin says through whom money was moved."""
+
+ORIGIN_UNSPECIFIED: Origin.ValueType  # 0
+"""Never sent."""
+ORIGIN_PLATFORM: Origin.ValueType  # 1
+"""The platform, through the gateway."""
+ORIGIN_EXTERNAL: Origin.ValueType  # 2
+"""Somebody at the processor, such as on its dashboard. The gateway noticed it in the
+processor's sums; create_time is when.
+"""
+Global___Origin: _TypeAlias = Origin  # noqa: Y015
+
 @_typing.final
 class Payment(_message.Message):
     """Payment is one attempt to take one amount from one card."""
@@ -540,6 +568,7 @@ class Capture(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"cap_" followed by letters."""
     payment: _builtins.str
@@ -548,6 +577,8 @@ class Capture(_message.Message):
     """Where it stands."""
     failure_reason: _builtins.str
     """Set when state is FAILED: a stable reason in capitals."""
+    origin: Global___Origin.ValueType
+    """Who asked for it."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much."""
@@ -565,10 +596,11 @@ class Capture(_message.Message):
         amount: _money_pb2.Money | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         failure_reason: _builtins.str = ...,
+        origin: Global___Origin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure_reason", b"failure_reason", "name", b"name", "payment", b"payment", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure_reason", b"failure_reason", "name", b"name", "origin", b"origin", "payment", b"payment", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -623,6 +655,7 @@ class Refund(_message.Message):
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
     PROCESSOR_OBJECT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"ref_" followed by letters."""
     payment: _builtins.str
@@ -635,6 +668,8 @@ class Refund(_message.Message):
     """The processor's id of the refund; empty while unknown."""
     reason: _builtins.str
     """The platform's reason, in its own words."""
+    origin: Global___Origin.ValueType
+    """Who asked for it."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """How much."""
@@ -654,10 +689,11 @@ class Refund(_message.Message):
         failure_reason: _builtins.str = ...,
         processor_object: _builtins.str = ...,
         reason: _builtins.str = ...,
+        origin: Global___Origin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure_reason", b"failure_reason", "name", b"name", "payment", b"payment", "processor_object", b"processor_object", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "failure_reason", b"failure_reason", "name", b"name", "origin", b"origin", "payment", b"payment", "processor_object", b"processor_object", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

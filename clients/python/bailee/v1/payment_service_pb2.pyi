@@ -449,6 +449,7 @@ class GetPaymentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CHARGE_ONCE_KEY_FIELD_NUMBER: _builtins.int
     PROCESSOR_OBJECT_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     merchant: _builtins.str
     """The merchant."""
     payment: _builtins.str
@@ -459,6 +460,10 @@ class GetPaymentRequest(_message.Message):
     """The key it was created with."""
     processor_object: _builtins.str
     """The processor's id of the payment."""
+    refresh: _builtins.bool
+    """Asks the processor first, and writes down what it says, as the gateway does by itself
+    for payments that are not decided.
+    """
     def __init__(
         self,
         *,
@@ -467,10 +472,11 @@ class GetPaymentRequest(_message.Message):
         request_id: _builtins.str = ...,
         charge_once_key: _builtins.str = ...,
         processor_object: _builtins.str = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "charge_once_key", b"charge_once_key", "payment", b"payment", "processor_object", b"processor_object", "request_id", b"request_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "charge_once_key", b"charge_once_key", "merchant", b"merchant", "payment", b"payment", "processor_object", b"processor_object", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "charge_once_key", b"charge_once_key", "merchant", b"merchant", "payment", b"payment", "processor_object", b"processor_object", "refresh", b"refresh", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_by: _TypeAlias = _typing.Literal["payment", "request_id", "charge_once_key", "processor_object"]  # noqa: Y015
     _WhichOneofArgType_by: _TypeAlias = _typing.Literal["by", b"by"]  # noqa: Y015
@@ -487,6 +493,9 @@ class GetPaymentResponse(_message.Message):
     PAYMENT_FIELD_NUMBER: _builtins.int
     CAPTURES_FIELD_NUMBER: _builtins.int
     REFUNDS_FIELD_NUMBER: _builtins.int
+    REFRESHED_FIELD_NUMBER: _builtins.int
+    refreshed: _builtins.bool
+    """refresh was asked for, and the processor answered."""
     @_builtins.property
     def payment(self) -> _payment_pb2.Payment:
         """The payment as it is now."""
@@ -505,10 +514,11 @@ class GetPaymentResponse(_message.Message):
         payment: _payment_pb2.Payment | None = ...,
         captures: _abc.Iterable[_payment_pb2.Capture] | None = ...,
         refunds: _abc.Iterable[_payment_pb2.Refund] | None = ...,
+        refreshed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captures", b"captures", "payment", b"payment", "refunds", b"refunds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captures", b"captures", "payment", b"payment", "refreshed", b"refreshed", "refunds", b"refunds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -849,3 +859,75 @@ class WatchPaymentEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchPaymentEventsResponse: _TypeAlias = WatchPaymentEventsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmPaymentRequest(_message.Message):
+    """ConfirmPaymentRequest names the payment to go on with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    RETURN_URL_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """The merchant that is paid."""
+    request_id: _builtins.str
+    """A UUID4."""
+    payment: _builtins.str
+    """Payment.name. A payment that is decided already is returned as it is."""
+    return_url: _builtins.str
+    """Where the processor sends the cardholder back. With it a payment that still waits
+    gets a new next_action; without it the payment is only looked at.
+    """
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        payment: _builtins.str = ...,
+        return_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "payment", b"payment", "request_id", b"request_id", "return_url", b"return_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmPaymentRequest: _TypeAlias = ConfirmPaymentRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmPaymentResponse(_message.Message):
+    """ConfirmPaymentResponse carries the payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This answer repeats an earlier one."""
+    @_builtins.property
+    def payment(self) -> _payment_pb2.Payment:
+        """The payment as it is now: still in REQUIRES_ACTION if the cardholder has not acted
+        or the processor could not be asked; confirm again with a new request_id then.
+        """
+
+    @_builtins.property
+    def receipt(self) -> _receipt_pb2.Receipt:
+        """Proof of the newest log entry of this payment."""
+
+    def __init__(
+        self,
+        *,
+        payment: _payment_pb2.Payment | None = ...,
+        receipt: _receipt_pb2.Receipt | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmPaymentResponse: _TypeAlias = ConfirmPaymentResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class PaymentServiceStub(object):
                 request_serializer=bailee_dot_v1_dot_payment__service__pb2.CreatePaymentRequest.SerializeToString,
                 response_deserializer=bailee_dot_v1_dot_payment__service__pb2.CreatePaymentResponse.FromString,
                 _registered_method=True)
+        self.ConfirmPayment = channel.unary_unary(
+                '/bailee.v1.PaymentService/ConfirmPayment',
+                request_serializer=bailee_dot_v1_dot_payment__service__pb2.ConfirmPaymentRequest.SerializeToString,
+                response_deserializer=bailee_dot_v1_dot_payment__service__pb2.ConfirmPaymentResponse.FromString,
+                _registered_method=True)
         self.CapturePayment = channel.unary_unary(
                 '/bailee.v1.PaymentService/CapturePayment',
                 request_serializer=bailee_dot_v1_dot_payment__service__pb2.CapturePaymentRequest.SerializeToString,
@@ -93,6 +98,14 @@ class PaymentServiceServicer(object):
 
     def CreatePayment(self, request, context):
         """CreatePayment charges or authorizes a card. A decline is an OK answer. Role: pay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmPayment(self, request, context):
+        """ConfirmPayment goes on with a payment in REQUIRES_ACTION once the cardholder came
+        back: it asks the processor what became of it. Role: pay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,6 +185,11 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     request_deserializer=bailee_dot_v1_dot_payment__service__pb2.CreatePaymentRequest.FromString,
                     response_serializer=bailee_dot_v1_dot_payment__service__pb2.CreatePaymentResponse.SerializeToString,
             ),
+            'ConfirmPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmPayment,
+                    request_deserializer=bailee_dot_v1_dot_payment__service__pb2.ConfirmPaymentRequest.FromString,
+                    response_serializer=bailee_dot_v1_dot_payment__service__pb2.ConfirmPaymentResponse.SerializeToString,
+            ),
             'CapturePayment': grpc.unary_unary_rpc_method_handler(
                     servicer.CapturePayment,
                     request_deserializer=bailee_dot_v1_dot_payment__service__pb2.CapturePaymentRequest.FromString,
@@ -246,6 +264,33 @@ class PaymentService(object):
             '/bailee.v1.PaymentService/CreatePayment',
             bailee_dot_v1_dot_payment__service__pb2.CreatePaymentRequest.SerializeToString,
             bailee_dot_v1_dot_payment__service__pb2.CreatePaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bailee.v1.PaymentService/ConfirmPayment',
+            bailee_dot_v1_dot_payment__service__pb2.ConfirmPaymentRequest.SerializeToString,
+            bailee_dot_v1_dot_payment__service__pb2.ConfirmPaymentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class PaymentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PaymentServiceAsyncStub: ...
     CreatePayment: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.CreatePaymentRequest, _payment_service_pb2.CreatePaymentResponse]
     """CreatePayment charges or authorizes a card. A decline is an OK answer. Role: pay."""
+    ConfirmPayment: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ConfirmPaymentRequest, _payment_service_pb2.ConfirmPaymentResponse]
+    """ConfirmPayment goes on with a payment in REQUIRES_ACTION once the cardholder came
+    back: it asks the processor what became of it. Role: pay.
+    """
     CapturePayment: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.CapturePaymentRequest, _payment_service_pb2.CapturePaymentResponse]
     """CapturePayment collects reserved money. Role: pay."""
     CancelPayment: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.CancelPaymentRequest, _payment_service_pb2.CancelPaymentResponse]
@@ -66,6 +70,10 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.CreatePaymentRequest, _payment_service_pb2.CreatePaymentResponse]  # type: ignore[assignment]
     """CreatePayment charges or authorizes a card. A decline is an OK answer. Role: pay."""
+    ConfirmPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ConfirmPaymentRequest, _payment_service_pb2.ConfirmPaymentResponse]  # type: ignore[assignment]
+    """ConfirmPayment goes on with a payment in REQUIRES_ACTION once the cardholder came
+    back: it asks the processor what became of it. Role: pay.
+    """
     CapturePayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.CapturePaymentRequest, _payment_service_pb2.CapturePaymentResponse]  # type: ignore[assignment]
     """CapturePayment collects reserved money. Role: pay."""
     CancelPayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.CancelPaymentRequest, _payment_service_pb2.CancelPaymentResponse]  # type: ignore[assignment]
@@ -100,6 +108,16 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_service_pb2.CreatePaymentResponse, _abc.Awaitable[_payment_service_pb2.CreatePaymentResponse]]:
         """CreatePayment charges or authorizes a card. A decline is an OK answer. Role: pay."""
+
+    @_abc_1.abstractmethod
+    def ConfirmPayment(
+        self,
+        request: _payment_service_pb2.ConfirmPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.ConfirmPaymentResponse, _abc.Awaitable[_payment_service_pb2.ConfirmPaymentResponse]]:
+        """ConfirmPayment goes on with a payment in REQUIRES_ACTION once the cardholder came
+        back: it asks the processor what became of it. Role: pay.
+        """
 
     @_abc_1.abstractmethod
     def CapturePayment(

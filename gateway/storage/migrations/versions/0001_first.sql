@@ -7,14 +7,6 @@ CREATE TABLE callers (
 )
  WITHOUT ROWID;
 
-CREATE TABLE scopes (
-    scope INTEGER NOT NULL,
-    merchant TEXT NOT NULL,
-    log_generation INTEGER NOT NULL,
-    PRIMARY KEY (scope),
-    UNIQUE (merchant)
-);
-
 CREATE TABLE holds (
     scope INTEGER NOT NULL,
     payments_since INTEGER,
@@ -45,6 +37,35 @@ CREATE TABLE epochs (
     UNIQUE (epoch)
 );
 
+CREATE TABLE policies (
+    number INTEGER NOT NULL,
+    document BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (number)
+);
+
+CREATE TABLE policy_clock (
+    only INTEGER NOT NULL,
+    mark INTEGER NOT NULL,
+    PRIMARY KEY (only)
+);
+
+CREATE TABLE retention_sweeps (
+    sweep INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    cards INTEGER NOT NULL,
+    PRIMARY KEY (sweep)
+);
+
+CREATE TABLE scopes (
+    scope INTEGER NOT NULL,
+    merchant TEXT NOT NULL,
+    log_generation INTEGER NOT NULL,
+    PRIMARY KEY (scope),
+    UNIQUE (merchant)
+);
+
 CREATE TABLE cards (
     card INTEGER NOT NULL,
     scope INTEGER NOT NULL,
@@ -70,11 +91,11 @@ CREATE TABLE cards (
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
 
-CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE last_four IS NOT NULL;
-
 CREATE INDEX cards_by_age ON cards (scope, card);
 
 CREATE INDEX cards_by_customer ON cards (scope, customer_reference, card) WHERE customer_reference != '';
+
+CREATE INDEX cards_by_last_four ON cards (scope, last_four, substr(number_fingerprint, 1, 8)) WHERE last_four IS NOT NULL;
 
 CREATE INDEX cards_erased ON cards (scope, card) WHERE state = 2;
 
@@ -97,6 +118,7 @@ CREATE TABLE denials (
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 )
  WITHOUT ROWID;
+
 CREATE TABLE log_heads (
     scope INTEGER NOT NULL,
     generation INTEGER NOT NULL,
@@ -118,9 +140,23 @@ CREATE TABLE merchants (
     show_fingerprint INTEGER NOT NULL,
     deactivated_at INTEGER,
     PRIMARY KEY (scope),
-    CONSTRAINT merchant_shows_one CHECK (NOT (show_bin AND show_fingerprint)),
+    CONSTRAINT merchant_shows_one CHECK (show_bin = 0 OR show_fingerprint = 0),
     FOREIGN KEY(scope) REFERENCES scopes (scope)
 );
+
+CREATE TABLE policy_notices (
+    scope INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    widens INTEGER NOT NULL,
+    dispatched_at INTEGER NOT NULL,
+    posted_at INTEGER,
+    effective_at INTEGER NOT NULL,
+    accepted_at INTEGER,
+    PRIMARY KEY (scope, number),
+    CONSTRAINT a_widening_waits_30_days CHECK (widens = 0 OR effective_at >= dispatched_at + 2592000000000 OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+)
+ WITHOUT ROWID;
 
 CREATE TABLE processor_accounts (
     account INTEGER NOT NULL,
@@ -277,7 +313,7 @@ CREATE INDEX payments_by_time ON payments (scope, created_at);
 
 CREATE INDEX payments_needing_attention ON payments (created_at) WHERE state = 12;
 
-CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 11);
+CREATE INDEX payments_unsettled ON payments (created_at) WHERE state IN (1, 2, 3, 11);
 
 CREATE TABLE moves (
     move INTEGER NOT NULL,
@@ -298,6 +334,7 @@ CREATE TABLE moves (
     failure_reason TEXT NOT NULL,
     reason TEXT NOT NULL,
     next_check_at INTEGER,
+    origin INTEGER NOT NULL,
     PRIMARY KEY (move),
     UNIQUE (scope, name),
     FOREIGN KEY(scope) REFERENCES scopes (scope),
@@ -337,31 +374,3 @@ CREATE TABLE payment_events (
 CREATE INDEX payment_events_by_payment ON payment_events (payment, position);
 
 INSERT INTO scopes (merchant, log_generation) VALUES ('gateway', 1);
-
-CREATE TABLE policies (
-    number INTEGER NOT NULL,
-    document BLOB NOT NULL,
-    sha256 BLOB NOT NULL,
-    published_at INTEGER NOT NULL,
-    PRIMARY KEY (number)
-);
-
-CREATE TABLE policy_notices (
-    scope INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    widens INTEGER NOT NULL,
-    dispatched_at INTEGER NOT NULL,
-    posted_at INTEGER,
-    effective_at INTEGER NOT NULL,
-    accepted_at INTEGER,
-    PRIMARY KEY (scope, number),
-    CONSTRAINT a_widening_waits_30_days CHECK (widens = 0 OR effective_at >= dispatched_at + 2592000000000 OR (posted_at IS NOT NULL AND effective_at >= posted_at + 2592000000000)),
-    FOREIGN KEY(scope) REFERENCES scopes (scope)
-)
- WITHOUT ROWID;
-
-CREATE TABLE policy_clock (
-    only INTEGER NOT NULL,
-    mark INTEGER NOT NULL,
-    PRIMARY KEY (only)
-);
