@@ -18,7 +18,7 @@ from gateway.errors import GatewayError, MerchantNotFound, RequestInvalid
 from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.storage.log_reader import StoredMerchant, open_merchant
 from gateway.storage.log_store import StoredLog
-from gateway.words.identifiers import read_merchant_id
+from gateway.words.identifiers import GATEWAY, read_merchant_id
 
 VERIFIER_KEY_FILE: Final = "verifier-key.txt"
 
@@ -103,7 +103,7 @@ def opened_merchant(
         keys = open_keys(settings)
         with open_merchant(
             settings.path("database"),
-            read_merchant_id(merchant),
+            GATEWAY if merchant == GATEWAY else read_merchant_id(merchant),
             signer=ProviderSigner(keys),
             vault_id=keys.vault_id,
         ) as stored:

@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[2]
 PATHS = re.compile(r"`((?:gateway|tests|clients|proto|docs)/[\w./-]+)`")
 
 
-@pytest.mark.parametrize("name", ["architecture.md", "threat-model.md", "keys.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "architecture.md",
+        "threat-model.md",
+        "keys.md",
+        "evidence.md",
+        "compliance.md",
+    ],
+)
 def test_every_named_file_exists(name):
     text = (ROOT / "docs" / name).read_text("utf-8")
 

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 from bailee.audit.cli import FINDINGS, NOT_CHECKED, OK, main
-from bailee.audit.entries import FIELDS
+from bailee.audit.entries import FIELDS, is_entry, read_entry
 from bailee.audit.sources import ExportSource, SourceBroken
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.audit.checkpoint import verifier_key
 from gateway.audit.export import write_export
+from gateway.audit.leaf import encode_leaf
 from gateway.audit.leaf_grammar import FORMS
+from tests.audit.test_leaf import entries, texts
 from tests.builders.logs import ORIGIN, PUBLIC, a_leaf, a_log, an_export, leaves_of
 from tests.builders.storage import NOW
 
@@ -122,6 +126,22 @@ class TestWatch:
 class TestEntries:
     def test_are_understood_in_every_field_that_the_gateway_writes(self):
         assert set(FORMS) == FIELDS
+
+    @given(entries, texts)
+    def test_are_taken_in_every_spelling_that_the_gateway_has(self, entry, build):
+        leaf = encode_leaf(entry, build=build)
+
+        assert is_entry(leaf, entry.merchant.encode())
+        assert read_entry(0, leaf, entry.merchant).type == entry.type
+
+    @given(st.data())
+    def test_are_taken_by_both_readers_or_by_none(self, data):
+        leaf = bytearray(a_leaf(7))
+        place = data.draw(st.integers(0, len(leaf) - 1))
+        leaf[place] = data.draw(st.integers(0, 255))
+
+        if is_entry(bytes(leaf), b"shop"):
+            assert read_entry(0, bytes(leaf), "shop").index == 0
 
 
 class TestExportSource:

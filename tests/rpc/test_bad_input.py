@@ -400,6 +400,18 @@ TEXTS = st.one_of(
 )
 
 
+def values_of(field):
+    """Returns what a field of one value may be filled with."""
+    by_type = {
+        field.TYPE_BYTES: st.binary(max_size=64),
+        field.TYPE_STRING: TEXTS,
+        field.TYPE_ENUM: st.integers(0, 120),
+        field.TYPE_BOOL: st.booleans(),
+        field.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
+    }
+    return by_type.get(field.type, st.integers(-(2**63), 2**63 - 1))
+
+
 def fill(message, data, depth=0):
     """Fills some of a message's fields with values that are nearly right."""
     for field in message.DESCRIPTOR.fields:
@@ -411,16 +423,6 @@ def fill(message, data, depth=0):
             if depth < 3:
                 fill(getattr(message, field.name), data, depth + 1)
                 getattr(message, field.name).SetInParent()
-        elif field.type == field.TYPE_BYTES:
-            setattr(message, field.name, data.draw(st.binary(max_size=64)))
-        elif field.cpp_type == field.CPPTYPE_STRING:
-            setattr(message, field.name, data.draw(TEXTS))
-        elif field.cpp_type == field.CPPTYPE_ENUM:
-            setattr(message, field.name, data.draw(st.integers(0, 120)))
-        elif field.type == field.TYPE_BOOL:
-            setattr(message, field.name, data.draw(st.booleans()))
-        elif field.type == field.TYPE_INT32:
-            setattr(message, field.name, data.draw(st.integers(-(2**31), 2**31 - 1)))
         else:
-            setattr(message, field.name, data.draw(st.integers(-(2**63), 2**63 - 1)))
+            setattr(message, field.name, data.draw(values_of(field)))
     return message

@@ -14,7 +14,7 @@ _MERCHANT = click.option(
     default="shop",
     show_default=True,
     metavar="ID",
-    help="Whose log, in a gateway's folder.",
+    help="Whose log, in a gateway's folder; `gateway` is the gateway's own.",
 )
 
 

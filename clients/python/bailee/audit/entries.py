@@ -3,10 +3,12 @@
 Invariants:
   * An entry that this software does not fully understand is refused, not skipped: it
     could be the one that matters.
-  * No key occurs twice: two readers of one entry read the same.
+  * Only canonical JSON is an entry (RFC 8785; these entries hold no fractions and no
+    nested values): no key occurs twice, and two readers of one entry read the same.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +24,31 @@ FIELDS: Final = frozenset(
     "previous_origin previous_root previous_size processor_account purpose request_id "
     "restored_size rule subject time type v".split()
 )
+
+
+_REQUIRED: Final = frozenset({"type", "time", "caller", "build"})
+_STRING: Final = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\bfnrt]|u00[01][0-9a-f]))*+"'
+_SCALAR: Final = f"(?:{_STRING}|0|[1-9][0-9]{{0,14}}|true|false)"
+
+
+def _shape_of(name: str) -> str:
+    if name == "merchant":
+        return r'"merchant":"(?P<merchant>[a-z0-9-]+)",'
+    if name == "time":
+        return r'"time":"[0-9]{4}-[0-9-]{5}T[0-9:]{8}\.[0-9]{3}Z",'
+    often = "" if name in _REQUIRED else "?+"
+    return f'(?:"{name}":{_SCALAR},){often}'
+
+
+# Sorted fields, each at most once, in the spelling of RFC 8785: what read_entry takes.
+_SHAPE: Final = re.compile(
+    "".join(
+        [r"\{", *(_shape_of(name) for name in sorted(FIELDS - {"v"})), r'"v":1\}']
+    ).encode("ascii")
+)
+_encode: Final = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 class EntryInvalid(ValueError):
@@ -67,6 +94,18 @@ class Entry:
         return f"{self.get('amount')} {self.get('currency')} (minor units)"
 
 
+def is_entry(leaf: bytes, merchant: bytes) -> bool:
+    """Whether ``read_entry`` would read the bytes; many times faster."""
+    match = _SHAPE.fullmatch(leaf)
+    if match is None or match["merchant"] != merchant:
+        return False
+    try:
+        leaf.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def read_entry(index: int, leaf: bytes, merchant: str) -> Entry:
     """Returns what an entry says.
 
@@ -80,8 +119,7 @@ def read_entry(index: int, leaf: bytes, merchant: str) -> Entry:
         )
     if facts.get("merchant") != merchant:
         raise EntryInvalid("it belongs to another merchant")
-    unknown = facts.keys() - FIELDS
-    if unknown or not {"type", "time", "caller", "build"} <= facts.keys():
+    if not _REQUIRED <= facts.keys() <= FIELDS:
         raise EntryInvalid("its fields are not those of version 1")
     try:
         read_time(str(facts["time"]))
@@ -94,15 +132,18 @@ def read_facts(leaf: bytes) -> dict[str, Any]:
     """Returns the entry's fields.
 
     Raises:
-        EntryInvalid: Not a JSON object, or a key occurs twice.
+        EntryInvalid: Not a JSON object, or not in the one spelling that it has.
     """
     try:
-        facts = json.loads(leaf.decode("utf-8"), object_pairs_hook=_once)
+        text = leaf.decode("utf-8")
+        facts = json.loads(text)
+        is_canonical = isinstance(facts, dict) and _encode(facts) == text
     except (ValueError, RecursionError) as error:
-        raise EntryInvalid("it is not a JSON object with unique keys") from error
-    if not isinstance(facts, dict):
-        raise EntryInvalid("it is not a JSON object with unique keys")
-    return facts
+        raise EntryInvalid("it is not a JSON object") from error
+    if not is_canonical:
+        raise EntryInvalid("it is not canonical JSON (RFC 8785)")
+    made: dict[str, Any] = facts
+    return made
 
 
 def read_time(text: str) -> datetime:
@@ -114,10 +155,3 @@ def read_time(text: str) -> datetime:
     if not text.endswith("Z"):
         raise ValueError("not a time in UTC")
     return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    facts = dict(pairs)
-    if len(facts) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return facts

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.audit.commitments import CommitmentInvalid, read_commitment
-from bailee.audit.entries import Entry, EntryInvalid, read_entry
+from bailee.audit.entries import Entry, EntryInvalid, is_entry, read_entry
 from bailee.audit.findings import Finding, Kind
 from bailee.audit.journal import Answered, Asked, read_journal
 from bailee.audit.keys import VerifierKey
@@ -88,7 +88,7 @@ class Watcher:
         self._witness = witness
         self._matcher = Matcher(store, grace=grace)
         self._policies = PolicyClock(store)
-        self._merchant = key.name.rsplit("/m/", 1)[-1].split("/", 1)[0]
+        self._merchant = _merchant_of(key)
 
     def look(self, now: datetime) -> Report:
         """Looks once; keeps what it saw and what it found.
@@ -311,14 +311,12 @@ def verify(source: Source, key: VerifierKey) -> tuple[Checkpoint, int]:
     signed = open_checkpoint(
         source.checkpoint(), log_origin=key.name, log_key=key.public_key
     )
-    merchant = key.name.rsplit("/m/", 1)[-1].split("/", 1)[0]
+    merchant = _merchant_of(key).encode()
     tree = GrowingTree()
     for chunk in _chunks(source.entries(0, signed.size)):
         for index, leaf in enumerate(chunk, tree.size):
-            try:
-                read_entry(index, leaf, merchant)
-            except EntryInvalid as error:
-                raise EntryInvalid(f"entry {index}: {error}") from error
+            if not is_entry(leaf, merchant):
+                raise EntryInvalid(f"entry {index}: {_fault(index, leaf, key)}")
         tree.add(leaf_hash(leaf) for leaf in chunk)
     if (tree.size, tree.root()) != (signed.size, signed.root):
         raise SourceBroken(
@@ -326,6 +324,19 @@ def verify(source: Source, key: VerifierKey) -> tuple[Checkpoint, int]:
             "added or left out"
         )
     return signed, tree.size
+
+
+def _merchant_of(key: VerifierKey) -> str:
+    return key.name.rsplit("/m/", 1)[-1].split("/", 1)[0]
+
+
+def _fault(index: int, leaf: bytes, key: VerifierKey) -> str:
+    """Says in words why bytes are not an entry of this log."""
+    try:
+        read_entry(index, leaf, _merchant_of(key))
+    except EntryInvalid as error:
+        return str(error)
+    return "a field of it is not of the documented form"
 
 
 def _committed_otherwise(committed: Checkpoint) -> _NotThisLog:
