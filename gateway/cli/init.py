@@ -18,7 +18,7 @@ from typing import Final
 
 from bailee import Bundle
 
-from gateway.adapters import open_keys, open_storage
+from gateway.adapters import create_anchor, open_keys, open_storage_unchecked
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
 from gateway.config import FILE_NAME, Settings, check_listen
@@ -27,8 +27,10 @@ from gateway.key_providers.certificates import Authority, Issued
 from gateway.key_providers.file import FileKeyProvider
 from gateway.merchants.ports import Environment, Merchant, ProcessorAccount
 from gateway.policy.versions import SHIPPED
+from gateway.storage.anchor_keeper import AnchorKeeper
 from gateway.storage.unit import SqlUnit
 from gateway.words.callers import Caller, Role
+from gateway.words.clock import SystemClock
 from gateway.words.identifiers import (
     GATEWAY,
     MerchantId,
@@ -238,10 +240,13 @@ async def _fill_database(
             unit.callers.put(caller)
             unit.log.append(entry(GATEWAY, EntryType.CALLER_CREATED, caller.spiffe_id))
 
-    storage = open_storage(settings, open_keys(settings))
+    keys = open_keys(settings)
+    anchor = create_anchor(settings, keys, now)
+    storage = open_storage_unchecked(settings, keys, anchor)
     try:
         await storage.commit(merchant_id, make_merchant)
         await storage.commit(GATEWAY, make_callers)
+        AnchorKeeper(folder=anchor, storage=storage, clock=SystemClock()).write()
     finally:
         await storage.close()
 

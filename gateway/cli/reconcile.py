@@ -71,16 +71,21 @@ def reconcile_gateway_at(
         uses = read_uses(leaves)
         accounts = stored.accounts
     lines = []
-    for account, listed in _list_all(settings, accounts, period):
+    for account, listed in list_accounts(settings, accounts, period):
         lines += reconcile(
             uses, listed, account=account, start=period.start, end=period.end
         )
     return lines
 
 
-def _list_all(
+def list_accounts(
     settings: Settings, accounts: Sequence[ProcessorAccount], period: Period
 ) -> list[tuple[ProcessorAccount, Sequence[ListedPayment]]]:
+    """Asks the processor of each account; what was made around the period counts.
+
+    Raises:
+        AuditFailed: A processor did not answer; the text says which.
+    """
     with tempfile.TemporaryDirectory(prefix="bailee-reconcile-") as scratch:
         try:
             listers = open_listers(settings, Path(scratch))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.errors import ProcessorAccountNotFound
+from gateway.errors import PaymentsHeld, ProcessorAccountNotFound
 from gateway.merchants.ports import ProcessorAccount
 from gateway.payments.payment import Payment
 from gateway.payments.ports import PaymentUnit
@@ -26,11 +26,18 @@ class Accounts:
         """Returns the named account, or the merchant's only one.
 
         Raises:
+            PaymentsHeld: A restore is not reconciled yet.
             ProcessorAccountNotFound: None of that name, or several and none named.
         """
-        accounts = await self._storage.read(
-            merchant, lambda unit: unit.merchants.accounts()
+        accounts, holds = await self._storage.read(
+            merchant, lambda unit: (unit.merchants.accounts(), unit.holds.get())
         )
+        # Every call that moves money, and the resolver, ask here whom to ask. Holds
+        # come and go only while no gateway serves.
+        if holds.payments_since is not None:
+            raise PaymentsHeld(
+                metadata={"since": holds.payments_since.isoformat(timespec="seconds")}
+            )
         account = _pick(accounts, account_id)
         processor = self._processors.get(account.processor)
         if processor is None:
@@ -43,6 +50,7 @@ class Accounts:
         """Returns the account that took the payment.
 
         Raises:
+            PaymentsHeld: A restore is not reconciled yet.
             ProcessorAccountNotFound: It is gone.
         """
         return await self.choose(merchant, payment.account_id)

@@ -175,6 +175,7 @@ class TestTables:
             "policies": "number",
             "policy_clock": "only",
             "epochs": "epoch",
+            "restores": "restore",
         }
 
         for each in METADATA.tables.values():
