@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,9 @@ from gateway.processors.simulator.processor import (
     EmbeddedTransport,
     SimulatorProcessor,
 )
+from gateway.storage.anchor import MAC_LABEL, AnchorFolder
 from gateway.storage.engine import SqliteStorage
+from gateway.storage.rollback import check_anchor
 from gateway.words.clock import Clock
 
 BUILD: Final = version("bailee-gateway")
@@ -49,16 +52,58 @@ def read_passphrase(settings: Settings) -> bytes | None:
 
 
 def open_storage(settings: Settings, keys: FileKeyProvider) -> SqliteStorage:
-    """Opens the database for writing; only one process can.
+    """Opens the database for writing, if it is the newest; only one process can.
 
     Raises:
+        AnchorUnusable: Nothing tells whether it is the newest.
+        DatabaseRolledBack: It is an older one.
         StorageUnavailable: Another process has it, or its settings are not safe.
     """
-    return SqliteStorage.open(
+    anchor = open_anchor(settings, keys)
+    check_anchor(settings.path("database"), anchor.read())
+    return open_storage_unchecked(settings, keys, anchor)
+
+
+def open_storage_unchecked(
+    settings: Settings, keys: FileKeyProvider, anchor: AnchorFolder
+) -> SqliteStorage:
+    """Opens a database that is new, or that a restore is about to accept.
+
+    Raises:
+        StorageUnavailable: As ``open_storage``.
+    """
+    storage = SqliteStorage.open(
         settings.path("database"),
         signer=ProviderSigner(keys),
         vault_id=keys.vault_id,
         build=BUILD,
+    )
+    storage.keep_journal(anchor.note_erasures)
+    return storage
+
+
+def open_anchor(settings: Settings, keys: FileKeyProvider) -> AnchorFolder:
+    """Opens what is kept outside the database about it.
+
+    Raises:
+        AnchorUnusable: It is not there.
+    """
+    return AnchorFolder.open(
+        settings.path("anchor"),
+        vault_id=keys.vault_id,
+        mac_key=keys.mac_key(MAC_LABEL),
+    )
+
+
+def create_anchor(
+    settings: Settings, keys: FileKeyProvider, now: datetime
+) -> AnchorFolder:
+    """Makes what is missing of the anchor."""
+    return AnchorFolder.create(
+        settings.path("anchor"),
+        now,
+        vault_id=keys.vault_id,
+        mac_key=keys.mac_key(MAC_LABEL),
     )
 
 

@@ -94,14 +94,19 @@ _FOR_OPERATORS_TOO: Final = frozenset(
 _PAUSE_LEASES: Final = 2
 
 
-def open_gateway(settings: Settings, keys: FileKeyProvider, clock: Clock) -> "Gateway":
-    """Opens the database and returns the gateway over it.
+def open_gateway(
+    settings: Settings,
+    keys: FileKeyProvider,
+    clock: Clock,
+    storage: SqliteStorage | None = None,
+) -> "Gateway":
+    """Opens the database, unless it is open, and returns the gateway over it.
 
     Raises:
         StorageUnavailable: Another process has the database, or it is not safe.
         ConfigInvalid: A processor's settings are not safe.
     """
-    storage = open_storage(settings, keys)
+    storage = storage or open_storage(settings, keys)
     hierarchy = KeyHierarchy(provider=keys, storage=storage, clock=clock)
     sealer = SecretSealer(hierarchy=hierarchy, vault_id=keys.vault_id)
     credentials = StoredCredentials(storage=storage, sealer=sealer)

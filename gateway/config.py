@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     operator_ca_key: Path = Path("ca/operator-ca-key.pem")
     operator_socket: Path = Path("operator.sock")
     operator_listen: str = Field("", pattern=r"^$|^[^\s]+:\d{1,5}$")
+    anchor: Path = Path("anchor")
+    anchor_seconds: float = Field(1.0, gt=0, le=60)
     stripe: bool = False
     simulator: bool = False
     simulator_url: str = ""
@@ -78,7 +80,7 @@ class Settings(BaseSettings):
     events_poll_seconds: float = Field(0.5, gt=0, le=60)
     action_window_hours: float = Field(24.0, gt=0, le=24 * 7)
     epoch_rotation_days: int = Field(30, ge=0, le=366)
-    key_upkeep_seconds: float = Field(60.0, gt=0, le=3600)
+    key_upkeep_seconds: float = Field(5.0, gt=0, le=3600)
     stop_grace_seconds: float = Field(25.0, ge=0, le=600)
     callers_refresh_seconds: float = Field(2.0, gt=0, le=60)
 

@@ -43,6 +43,10 @@ class Reason(StrEnum):
     STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
     INTEGRITY_VIOLATION = "INTEGRITY_VIOLATION"
+    ANCHOR_UNUSABLE = "ANCHOR_UNUSABLE"
+    DATABASE_ROLLED_BACK = "DATABASE_ROLLED_BACK"
+    PAYMENTS_HELD = "PAYMENTS_HELD"
+    CARDS_HELD = "CARDS_HELD"
     CANCELED = "CANCELED"
     INTERNAL = "INTERNAL"
 
@@ -264,6 +268,47 @@ class StorageUnavailable(GatewayError):
 
     reason = Reason.STORAGE_UNAVAILABLE
     message = "the database cannot be reached; nothing was done"
+
+
+class AnchorUnusable(GatewayError):
+    """What would tell whether the database was rolled back is missing or damaged."""
+
+    reason = Reason.ANCHOR_UNUSABLE
+    message = (
+        "the anchor cannot be used, so nothing tells whether the database is the "
+        "newest; put the anchor back, or accept the database as it is with: "
+        "bailee restore DIR --accept"
+    )
+
+
+class DatabaseRolledBack(GatewayError):
+    """The database is older than the anchor that is kept outside it."""
+
+    reason = Reason.DATABASE_ROLLED_BACK
+    message = (
+        "the database is older than its anchor: entries of the log are missing; put "
+        "the newest database back, or accept the loss with: bailee restore DIR --accept"
+    )
+
+
+class PaymentsHeld(GatewayError):
+    """The database was restored, and its payments are not reconciled yet."""
+
+    reason = Reason.PAYMENTS_HELD
+    message = (
+        "the database was restored from a backup; no money moves until the operator "
+        "has reconciled its payments with the processor; nothing was done"
+    )
+
+
+class CardsHeld(GatewayError):
+    """The database was restored, and which cards were erased since is not known."""
+
+    reason = Reason.CARDS_HELD
+    message = (
+        "the database was restored from a backup and erasures may be missing; no card "
+        "opens until the operator has erased them again; nothing was done"
+    )
 
 
 class AuditUnavailable(GatewayError):

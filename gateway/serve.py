@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
-from gateway.adapters import BUILD, read_passphrase
+from gateway.adapters import BUILD, open_anchor, read_passphrase
 from gateway.app import Gateway, open_gateway
 from gateway.config import Settings
 from gateway.key_providers.file import FileKeyProvider
@@ -18,6 +18,7 @@ from gateway.monitor import Monitor
 from gateway.rpc.callers import CallerDirectory
 from gateway.rpc.server import listen
 from gateway.rpc.tls import TlsFiles
+from gateway.storage.anchor_keeper import AnchorKeeper
 from gateway.words.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -80,8 +81,13 @@ async def _serve(gateway: Gateway, told: asyncio.Event) -> None:
     monitor = Monitor(gateway, tls_files)
     monitor.show()
     operators = gateway.operator_listener(callers)
+    keeper = AnchorKeeper(
+        folder=open_anchor(settings, gateway.keys),
+        storage=gateway.storage,
+        clock=gateway.clock,
+    )
     loops = Loops(
-        loops_of(gateway, callers, monitor),
+        [*loops_of(gateway, callers, monitor), _anchor_loop(keeper, settings)],
         parts=gateway.parts,
         metrics=gateway.metrics,
     )
@@ -105,6 +111,16 @@ async def _serve(gateway: Gateway, told: asyncio.Event) -> None:
         await gateway.operator_log.note_stop(gateway.instance)
         if metrics is not None:
             await metrics.close()
+        keeper.write()
+
+
+def _anchor_loop(keeper: AnchorKeeper, settings: Settings) -> Loop:
+    return Loop(
+        name="anchor",
+        work=keeper.run_once,
+        every_seconds=settings.anchor_seconds,
+        stuck_after_seconds=60,
+    )
 
 
 async def _listen_for_metrics(gateway: Gateway) -> "MetricsListener | None":

@@ -61,6 +61,11 @@ def merchant_of(origin: str) -> str:
     return match[1]
 
 
+def generation_of(origin: str) -> int:
+    """Returns the generation that an origin of ``origin_of`` names."""
+    return int(origin.rpartition("/g")[2])
+
+
 def key_id(origin: str, public_key: bytes) -> bytes:
     """Returns the four bytes that name a key in a note."""
     named = origin.encode() + b"\n" + _ED25519 + public_key

@@ -57,6 +57,8 @@ class EntryType(StrEnum):
     POLICY_IN_FORCE = "policy.in_force"
     CLOCK_ACCEPTED = "clock.accepted"
     LOG_RESTORED = "log.restored"
+    PAYMENTS_RECONCILED = "restore.payments_reconciled"
+    CARDS_RELEASED = "restore.cards_released"
     LOG_READ = "log.read"
     LOGS_COMMITTED = "log.committed"
     GATEWAY_STARTED = "gateway.started"

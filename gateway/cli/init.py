@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from bailee import Bundle
 
-from gateway.adapters import open_keys
+from gateway.adapters import create_anchor, open_keys, open_storage_unchecked
 from gateway.app import open_gateway
 from gateway.audit.checkpoint import origin_of
 from gateway.audit.entry import Entry, EntryType
@@ -33,9 +33,10 @@ from gateway.merchants.create_processor_account import CreateProcessorAccountCom
 from gateway.merchants.ports import Environment, Merchant
 from gateway.policy.versions import SHIPPED
 from gateway.rpc.account_calls import AccountCalls
+from gateway.storage.anchor_keeper import AnchorKeeper
 from gateway.storage.unit import SqlUnit
 from gateway.words.callers import Caller, Role
-from gateway.words.clock import FixedClock
+from gateway.words.clock import FixedClock, SystemClock
 from gateway.words.identifiers import (
     GATEWAY,
     MerchantId,
@@ -214,8 +215,8 @@ async def _fill_database(
     settings: Settings, options: InitOptions, callers: Sequence[Caller], now: datetime
 ) -> None:
     merchant_id = read_merchant_id(options.merchant)
-    key = _read_stripe_key(options.stripe_key_file)
-    mode = Environment.LIVE if "_live_" in key else Environment.TEST
+    stripe_key = _read_stripe_key(options.stripe_key_file)
+    mode = Environment.LIVE if "_live_" in stripe_key else Environment.TEST
     merchant = Merchant(
         merchant_id=merchant_id,
         state=MerchantState.ACTIVE,
@@ -238,11 +239,15 @@ async def _fill_database(
             unit.callers.put(caller)
             unit.log.append(entry(GATEWAY, EntryType.CALLER_CREATED, caller.spiffe_id))
 
-    gateway = open_gateway(settings, open_keys(settings), FixedClock(now))
+    keys = open_keys(settings)
+    anchor = create_anchor(settings, keys, now)
+    storage = open_storage_unchecked(settings, keys, anchor)
+    gateway = open_gateway(settings, keys, FixedClock(now), storage)
     try:
-        await gateway.storage.commit(merchant_id, make_merchant)
-        await gateway.storage.commit(GATEWAY, make_callers)
-        await _add_account(gateway.account_calls, merchant_id, key)
+        await storage.commit(merchant_id, make_merchant)
+        await storage.commit(GATEWAY, make_callers)
+        await _add_account(gateway.account_calls, merchant_id, stripe_key)
+        AnchorKeeper(folder=anchor, storage=storage, clock=SystemClock()).write()
     finally:
         await gateway.close()
 

@@ -3,9 +3,11 @@
 import click
 
 from gateway.cli.commands.audit import audit
+from gateway.cli.commands.backup import backup, restore
 from gateway.cli.commands.demo import demo, demo_audit
 from gateway.cli.commands.doctor import doctor
 from gateway.cli.commands.init import init
+from gateway.cli.commands.keys import keys
 from gateway.cli.commands.serve import serve
 
 
@@ -24,7 +26,17 @@ def main() -> None:
     """  # noqa: D301 - the backspace is click's mark for "do not re-wrap"
 
 
-for command in (init, serve, doctor, demo, demo_audit, audit):
+for command in (
+    init,
+    serve,
+    doctor,
+    demo,
+    demo_audit,
+    audit,
+    keys,
+    backup,
+    restore,
+):
     main.add_command(command)
 
 

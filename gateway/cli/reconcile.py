@@ -5,7 +5,6 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +27,6 @@ from gateway.payments.reconcile import (
     read_uses,
     reconcile,
 )
-from gateway.storage.log_reader import StoredMerchant
 from gateway.words.clock import SystemClock
 
 # An object is made after its intent, and the two clocks differ.
@@ -76,40 +74,25 @@ def reconcile_gateway_at(
         )
         uses = read_uses(leaves)
         accounts = stored.accounts
-        keys = asyncio.run(_open_credentials(settings, stored))
     lines = []
-    for account, listed in _list_all(settings, accounts, keys, period):
+    for account, listed in list_accounts(settings, accounts, period):
         lines += reconcile(
             uses, listed, account=account, start=period.start, end=period.end
         )
     return lines
 
 
-async def _open_credentials(
-    settings: Settings, stored: StoredMerchant
-) -> Mapping[str, str]:
-    """Returns the credentials of the accounts that have one, by account."""
-    keys = open_keys(settings)
-    hierarchy = KeyHierarchy(
-        provider=keys, storage=stored.snapshot, clock=SystemClock()
-    )
-    sealer = SecretSealer(hierarchy=hierarchy, vault_id=keys.vault_id)
-    source = StoredCredentials(storage=stored.snapshot, sealer=sealer)
-    found: dict[str, str] = {}
-    for account in stored.accounts:
-        with suppress(LookupError):
-            found[account.account_id] = await source.of(account)
-    return found
-
-
-def _list_all(
-    settings: Settings,
-    accounts: Sequence[ProcessorAccount],
-    keys: Mapping[str, str],
-    period: Period,
+def list_accounts(
+    settings: Settings, accounts: Sequence[ProcessorAccount], period: Period
 ) -> list[tuple[ProcessorAccount, Sequence[ListedPayment]]]:
+    """Asks the processor of each account; what was made around the period counts.
+
+    Raises:
+        AuditFailed: A processor did not answer; the text says which.
+    """
+
     async def credential_of(account: ProcessorAccount) -> str:
-        return keys[account.account_id]
+        return await _open_credential(settings, account)
 
     with tempfile.TemporaryDirectory(prefix="bailee-reconcile-") as scratch:
         try:
@@ -123,6 +106,21 @@ def _list_all(
             raise AuditFailed(
                 "the processor's list could not be read; try again later"
             ) from None
+
+
+async def _open_credential(settings: Settings, account: ProcessorAccount) -> str:
+    """Returns the account's credential, from the database as it is.
+
+    Raises:
+        LookupError: It has none.
+    """
+    with opened_merchant(settings, account.merchant) as (stored, _):
+        keys = open_keys(settings)
+        snapshot = stored.snapshot
+        hierarchy = KeyHierarchy(provider=keys, storage=snapshot, clock=SystemClock())
+        sealer = SecretSealer(hierarchy=hierarchy, vault_id=keys.vault_id)
+        source = StoredCredentials(storage=snapshot, sealer=sealer)
+        return await source.of(account)
 
 
 async def _ask(

@@ -23,6 +23,7 @@ from gateway.errors import InvariantBroken, KeyUnavailable, SealedCardRejected
 from gateway.key_providers.keyring import (
     EPOCHS_MAX,
     KEYRING,
+    ROTATION_ASKED,
     Keyring,
     KeyringFile,
     StoredSealingKey,
@@ -48,6 +49,7 @@ class FileKeyProvider:
         """Use ``create`` or ``open``."""
         self._file = file
         self._keyring = keyring
+        self._version = (0, 0)
         self._identity = Ed25519PrivateKey.from_private_bytes(keyring.identity_key)
         self._log = Ed25519PrivateKey.from_private_bytes(keyring.log_key)
         self._sealing = self._publish_all(keyring)
@@ -71,7 +73,7 @@ class FileKeyProvider:
         keyring = Keyring(
             vault_id=vault_id,
             epochs={epoch: os.urandom(KEY_BYTES)},
-            made_at={KEYRING: now, epoch: now},
+            times={KEYRING: now, epoch: now},
             sealing_keys=[_new_sealing_key(now)],
             identity_key=Ed25519PrivateKey.generate().private_bytes_raw(),
             log_key=Ed25519PrivateKey.generate().private_bytes_raw(),
@@ -123,7 +125,26 @@ class FileKeyProvider:
 
     def refresh(self) -> None:
         """See RotatableKeyProvider.refresh."""
-        self._use(self._file.read())
+        version = self._file.version()
+        if version != self._version:
+            self._use(self._file.read())
+            self._version = version
+
+    def ask_for_rotation(self, now: datetime) -> None:
+        """Makes the gateway that serves, or the next one, rotate the epoch key.
+
+        Raises:
+            KeyUnavailable: The keyring cannot be read or written; nothing changed.
+        """
+
+        def ask(keyring: Keyring) -> Keyring:
+            return replace(keyring, times={**keyring.times, ROTATION_ASKED: now})
+
+        self._use(self._file.change(ask))
+
+    def rotation_asked_at(self) -> datetime | None:
+        """See RotatableKeyProvider.rotation_asked_at."""
+        return self._keyring.times.get(ROTATION_ASKED)
 
     async def make_epoch(self, epoch: str, now: datetime) -> None:
         """See RotatableKeyProvider.make_epoch."""
@@ -138,7 +159,7 @@ class FileKeyProvider:
             return replace(
                 keyring,
                 epochs={epoch: os.urandom(KEY_BYTES), **keyring.epochs},
-                made_at={**keyring.made_at, epoch: now},
+                times={**keyring.times, epoch: now},
             )
 
         self._use(await asyncio.to_thread(self._file.change, make))
@@ -158,9 +179,9 @@ class FileKeyProvider:
                 epochs={
                     name: key for name, key in keyring.epochs.items() if name != epoch
                 },
-                made_at={
+                times={
                     name: moment
-                    for name, moment in keyring.made_at.items()
+                    for name, moment in keyring.times.items()
                     if name != epoch
                 },
             )
@@ -169,12 +190,12 @@ class FileKeyProvider:
 
     def epoch_made_at(self, epoch: str) -> datetime | None:
         """See RotatableKeyProvider.epoch_made_at."""
-        return self._keyring.made_at.get(epoch)
+        return self._keyring.times.get(epoch)
 
     @property
     def made_at(self) -> datetime | None:
         """When identity key, log key and MAC root were made, if that is known."""
-        return self._keyring.made_at.get(KEYRING)
+        return self._keyring.times.get(KEYRING)
 
     def _use(self, keyring: Keyring) -> None:
         self._keyring = keyring

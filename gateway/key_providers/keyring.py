@@ -41,6 +41,7 @@ FILE_NAME: Final = "keyring"
 KEY_BYTES: Final = 32
 EPOCHS_MAX: Final = 2
 KEYRING: Final = "keyring"
+ROTATION_ASKED: Final = "rotation asked"
 
 _FORMAT_V1: Final = b"\x01"
 _CLEAR: Final = b"\x01\x00"
@@ -69,8 +70,9 @@ class StoredSealingKey:
 class Keyring:
     """Every key that never enters the database. ``epochs`` is newest first.
 
-    ``made_at`` says when an epoch key or, by ``KEYRING``, the keyring was made; the
-    keyrings of the first gateways do not know.
+    ``times`` says when an epoch key or, by ``KEYRING``, the keyring was made, and by
+    ``ROTATION_ASKED`` when somebody last asked for a rotation. The keyrings of the
+    first gateways do not know.
     """
 
     vault_id: str
@@ -79,7 +81,7 @@ class Keyring:
     identity_key: bytes = field(repr=False)
     log_key: bytes = field(repr=False)
     mac_root: bytes = field(repr=False)
-    made_at: dict[str, datetime] = field(default_factory=dict)
+    times: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,18 @@ class KeyringFile:
             stretched = Stretched.again(passphrase, head)
         return cls(folder, stretched), decode_keyring(content, stretched)
 
+    def version(self) -> tuple[int, int]:
+        """Returns what changes whenever the file is replaced.
+
+        Raises:
+            KeyUnavailable: It cannot be read.
+        """
+        try:
+            found = (self._folder / FILE_NAME).stat()
+        except OSError as error:
+            raise KeyUnavailable(metadata={"keyring": "cannot be read"}) from error
+        return found.st_ino, found.st_mtime_ns
+
     def read(self) -> Keyring:
         """Returns what the file holds now.
 
@@ -201,8 +215,8 @@ def encode_keyring(keyring: Keyring, stretched: Stretched | None) -> bytes:
             "identity_key": _show(keyring.identity_key),
             "log_key": _show(keyring.log_key),
             "mac_root": _show(keyring.mac_root),
-            "made_at": {
-                name: moment.isoformat() for name, moment in keyring.made_at.items()
+            "times": {
+                name: moment.isoformat() for name, moment in keyring.times.items()
             },
         }
     ).encode()
@@ -269,9 +283,9 @@ def _parse(facts: dict[str, Any]) -> Keyring:
         identity_key=_bytes(facts["identity_key"]),
         log_key=_bytes(facts["log_key"]),
         mac_root=_bytes(facts["mac_root"]),
-        made_at={
+        times={
             str(name): datetime.fromisoformat(moment).astimezone(UTC)
-            for name, moment in facts.get("made_at", {}).items()
+            for name, moment in facts.get("times", {}).items()
         },
     )
 

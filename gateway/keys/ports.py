@@ -117,6 +117,9 @@ class RotatableKeyProvider(KeyProvider, Protocol):
             KeyUnavailable: The provider did not answer.
         """
 
+    def rotation_asked_at(self) -> datetime | None:
+        """Returns when a person last asked for a rotation of the epoch key."""
+
     async def make_epoch(self, epoch: str, now: datetime) -> None:
         """Makes an epoch key under this id and prefers it; does nothing if it exists.
 

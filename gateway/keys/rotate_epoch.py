@@ -99,6 +99,10 @@ class RotateEpoch:
         self._noted_at: datetime | None = None
         self._unnoted = 0
 
+    def without_pause(self) -> "RotateEpoch":
+        """Returns one that waits for no call: for a gateway that does not serve."""
+        return RotateEpoch(replace(self._parts, pause=timedelta(0)))
+
     async def observe(self) -> Sequence[Epoch]:
         """Returns every epoch, after taking in what the key provider holds.
 
@@ -143,7 +147,8 @@ class RotateEpoch:
         return epoch_schedule.unrecoverable_at(rows or await self.observe(), now)
 
     async def run_due(self) -> bool:
-        """Resumes a rotation that was interrupted, or begins one that is due.
+        """Resumes a rotation that was interrupted, or begins one that is due or that
+        a person asked for.
 
         Returns:
             Whether one was finished.
@@ -158,9 +163,11 @@ class RotateEpoch:
                 _log.error("epoch key overdue", extra={"epoch": epoch.epoch})
         if not _is_open(epochs):
             current = next(e for e in epochs if e.state is EpochState.CURRENT)
-            if current.due_at is None or current.due_at > now:
+            asked_at = self._parts.provider.rotation_asked_at()
+            is_asked = asked_at is not None and asked_at > current.made_at
+            if not is_asked and (current.due_at is None or current.due_at > now):
                 return False
-            await self._plan("gateway")
+            await self._plan("bailee keys rotate" if is_asked else "gateway")
         return await self._finish()
 
     async def rotate(self, caller: str) -> str:

@@ -177,12 +177,38 @@ class MerchantStore(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What a merchant whose database was restored may not do yet, and since when.
+
+    ``payments_since``: no money moves until its payments are reconciled.
+    ``cards_since``: no card opens either, because erasures may be missing.
+    """
+
+    payments_since: datetime | None = None
+    cards_since: datetime | None = None
+
+
+class HoldStore(Protocol):
+    """The holds on the unit's own merchant."""
+
+    def get(self) -> Holds:
+        """Returns them; usually there is none."""
+
+    def put(self, holds: Holds) -> None:
+        """Replaces them."""
+
+
 class MerchantUnit(Protocol):
     """The slice of the unit of work that holds the merchant."""
 
     @property
     def merchants(self) -> MerchantStore:
         """The unit's own merchant."""
+
+    @property
+    def holds(self) -> HoldStore:
+        """What it may not do since a restore."""
 
 
 class CredentialUnit(Protocol):

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.errors import ProcessorAccountNotFound, StateConflict
+from gateway.errors import (
+    PaymentsHeld,
+    ProcessorAccountNotFound,
+    StateConflict,
+)
 from gateway.merchants.ports import AccountState, ProcessorAccount
 from gateway.payments.payment import Payment
 from gateway.payments.ports import PaymentUnit
@@ -26,6 +30,7 @@ class Accounts:
         """Returns the named account, or the merchant's only one, for a new payment.
 
         Raises:
+            PaymentsHeld: A restore is not reconciled yet.
             ProcessorAccountNotFound: None of that name, or several and none named.
             StateConflict: It was not accepted yet, or for another host.
         """
@@ -41,6 +46,7 @@ class Accounts:
         """Returns the account that took the payment, whatever its state is now.
 
         Raises:
+            PaymentsHeld: A restore is not reconciled yet.
             ProcessorAccountNotFound: It is gone.
             StateConflict: It was accepted for another host.
         """
@@ -50,9 +56,17 @@ class Accounts:
         raise ProcessorAccountNotFound
 
     async def _read(self, merchant: MerchantId) -> Sequence[ProcessorAccount]:
-        return await self._storage.read(
-            merchant, lambda unit: unit.merchants.accounts()
+        """Returns the merchant's accounts, if money may move."""
+        accounts, holds = await self._storage.read(
+            merchant, lambda unit: (unit.merchants.accounts(), unit.holds.get())
         )
+        # Every call that moves money, and the resolver, ask here whom to ask. Holds
+        # come and go only while no gateway serves.
+        if holds.payments_since is not None:
+            raise PaymentsHeld(
+                metadata={"since": holds.payments_since.isoformat(timespec="seconds")}
+            )
+        return accounts
 
     def _with_processor(
         self, account: ProcessorAccount

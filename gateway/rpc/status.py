@@ -51,6 +51,11 @@ CODES: Final[Mapping[Reason, StatusCode]] = MappingProxyType(
         Reason.STORAGE_UNAVAILABLE: StatusCode.UNAVAILABLE,
         Reason.AUDIT_UNAVAILABLE: StatusCode.UNAVAILABLE,
         Reason.INTEGRITY_VIOLATION: StatusCode.DATA_LOSS,
+        # These two keep a gateway from starting, so no call ever fails with them.
+        Reason.ANCHOR_UNUSABLE: StatusCode.FAILED_PRECONDITION,
+        Reason.DATABASE_ROLLED_BACK: StatusCode.FAILED_PRECONDITION,
+        Reason.PAYMENTS_HELD: StatusCode.FAILED_PRECONDITION,
+        Reason.CARDS_HELD: StatusCode.FAILED_PRECONDITION,
         # Not CANCELLED, which says that the caller gave up: the gateway did, and the
         # same request may be sent again.
         Reason.CANCELED: StatusCode.UNAVAILABLE,

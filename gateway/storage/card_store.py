@@ -166,7 +166,8 @@ _DELETE_REFERENCES: Final = sql(
 class SqlCardStore:
     """See gateway.vault.ports.CardStore.
 
-    ``erased`` lists the numbers of the cards that the unit erased.
+    ``erased`` lists the numbers of the cards that the unit erased, and ``erasures``
+    their tokens and when.
     """
 
     def __init__(self, connection: Connection, scope: Scope) -> None:
@@ -174,6 +175,7 @@ class SqlCardStore:
         self._scope = scope
         self._numbers: dict[CardTokenName, int] = {}
         self.erased: list[int] = []
+        self.erasures: list[tuple[CardTokenName, datetime]] = []
 
     def add(self, card: StoredCard, keys: Sequence[WrappedDataKey]) -> None:
         """See CardStore.add. Raises as ``add_all``."""
@@ -318,6 +320,7 @@ class SqlCardStore:
         )
         self._numbers.pop(token, None)
         self.erased.append(number)
+        self.erasures.append((token, at))
 
     def put_reference(self, token: CardTokenName, reference: SealedReference) -> None:
         """See CardStore.put_reference.

@@ -181,6 +181,11 @@ class LogWriter:
         """
         return self._heads.get(merchant)
 
+    def published_heads(self) -> dict[MerchantId, Head]:
+        """Returns every committed head that this process knows. Safe on any thread."""
+        # One step for the interpreter: no other thread changes the heads during it.
+        return self._heads.copy()
+
     def committed_head(self, scope: Scope) -> Head:
         """Returns the newest committed head, read from the database on first use.
 

@@ -139,13 +139,22 @@ class SqlMerchantStore:
         scope = self._scope
         if merchant.merchant_id != scope.merchant or scope.merchant == GATEWAY:
             raise InvariantBroken
-        if scope.row:
+        if not scope.row:
+            # After a restore new logs, too, are of the generation that callers pin.
+            generation = max(
+                merchant.log_generation,
+                find_scope(self._connection, GATEWAY).log_generation,
+            )
+            row = {"merchant": scope.merchant, "log_generation": generation}
+            number = self._connection.execute(_INSERT_SCOPE, row).lastrowid
+            if number is None:
+                raise InvariantBroken
+            scope.row, scope.log_generation = number, generation
+        # A scope without a merchant: a restore lost it. Its log goes on as a new one.
+        elif self._connection.execute(
+            _SELECT_MERCHANT, {"scope": scope.row}
+        ).fetchone():
             raise StateConflict
-        row = {"merchant": scope.merchant, "log_generation": merchant.log_generation}
-        number = self._connection.execute(_INSERT_SCOPE, row).lastrowid
-        if number is None:
-            raise InvariantBroken
-        scope.row, scope.log_generation = number, merchant.log_generation
         self._connection.execute(
             _INSERT_MERCHANT,
             {

@@ -13,6 +13,7 @@ from gateway.audit.checkpoint import origin_of
 from gateway.audit.ports import CheckpointSigner
 from gateway.errors import MerchantNotFound
 from gateway.merchants.ports import CredentialUnder
+from gateway.storage.anchor import Erasure
 from gateway.storage.batcher import Batcher, CommitEnded
 from gateway.storage.census import Census, take_census
 from gateway.storage.credential_store import find_credentials_under
@@ -168,6 +169,18 @@ class SqlStorage(ABC):
     async def count_active_cards(self) -> int:
         """See CardsByNeed.count_active_cards."""
         return await self.ask(count_active, is_long=True)
+
+    def keep_journal(self, note: Callable[[Sequence[Erasure]], None]) -> None:
+        """Makes every erasure be noted outside the database before it commits.
+
+        Args:
+            note: Durable when it returns; an OSError undoes the erasure.
+        """
+        self._writer.note_erasures = note
+
+    def published_heads(self) -> Mapping[MerchantId, Head]:
+        """See AnchorKeeper."""
+        return self._log.published_heads()
 
     def tell_commits_to(self, commit_ended: CommitEnded) -> None:
         """Tells of every commit from now on, on the storage thread."""

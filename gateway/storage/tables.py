@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from gateway.payments.payment import MoveStatus, PaymentState
-from gateway.storage import log_tables, policy_tables
+from gateway.storage import log_tables, policy_tables, restore_tables
 from gateway.storage.codes import CARD_STATES, MOVE_STATUSES, PAYMENT_STATES
 from gateway.storage.columns import INTEGER, METADATA
 from gateway.storage.columns import blob as _blob
@@ -37,7 +37,7 @@ from gateway.storage.statements import constant
 from gateway.words.lifecycles import CardState
 
 # Importing them makes every table known.
-__all__ = ["METADATA", "log_tables", "policy_tables"]
+__all__ = ["METADATA", "log_tables", "policy_tables", "restore_tables"]
 
 # Enough of a fingerprint to tell numbers apart, in an index that stays small.
 FINGERPRINT_PREFIX_BYTES: Final = 8

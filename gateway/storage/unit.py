@@ -9,6 +9,7 @@ from gateway.storage.data_key_store import SqlDataKeyStore
 from gateway.storage.database import Connection
 from gateway.storage.denial_store import SqlDenialStore
 from gateway.storage.epoch_store import SqlEpochStore
+from gateway.storage.hold_store import SqlHoldStore
 from gateway.storage.key_store import SqlKeyStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.log_store import AppendingLog, ReadingLog
@@ -47,6 +48,11 @@ class SqlUnit:
     def cards(self) -> SqlCardStore:
         """The merchant's cards."""
         return SqlCardStore(self._connection, self._scope)
+
+    @cached_property
+    def holds(self) -> SqlHoldStore:
+        """What the merchant may not do since a restore."""
+        return SqlHoldStore(self._connection, self._scope)
 
     @cached_property
     def keys(self) -> SqlKeyStore:

@@ -8,10 +8,11 @@ Invariants:
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.errors import InvariantBroken, StorageUnavailable
+from gateway.storage.anchor import Erasure
 from gateway.storage.batcher import QueuedUnit
 from gateway.storage.database import Transactions
 from gateway.storage.log_rows import Scope
@@ -25,7 +26,10 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Writer:
-    """Runs units on the writing connection. Only the storage thread calls it."""
+    """Runs units on the writing connection. Only the storage thread calls it.
+
+    ``note_erasures`` is told of erased cards before their erasure commits.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,8 @@ class Writer:
         self._notary = notary
         self._scopes = scopes
         self._uncommitted: dict[MerchantId, Scope] = {}
+        self._erasures: list[Erasure] = []
+        self.note_erasures: Callable[[Sequence[Erasure]], None] | None = None
         self._stopped = False
         self.problem = ""
 
@@ -100,6 +106,9 @@ class Writer:
             for unit in units:
                 self._run(unit)
             self._log.insert()
+            if self._erasures and self.note_erasures is not None:
+                # Before the commit: an erasure that was acknowledged is in the journal.
+                self.note_erasures(self._erasures)
             transactions.commit()
         except transactions.refusals:
             self._roll_back()
@@ -110,6 +119,10 @@ class Writer:
             unavailable = transactions.translate(error)
             if isinstance(unavailable, StorageUnavailable):
                 raise unavailable from error
+            raise StorageUnavailable from error
+        except OSError as error:
+            self._roll_back()
+            _log.error("the erasure journal cannot be written")
             raise StorageUnavailable from error
         except BaseException:
             self._roll_back()
@@ -151,6 +164,9 @@ class Writer:
         self._log.finish(scope, mark, unit.cards.locate)
         for card in unit.cards.erased:
             self._log.erase_salts(scope, card)
+        self._erasures += [
+            Erasure(at, scope.merchant, token) for token, at in unit.cards.erasures
+        ]
 
     def _find_scope(self, merchant: MerchantId) -> Scope:
         known = self._scopes.get(merchant) or self._uncommitted.get(merchant)
@@ -158,6 +174,7 @@ class Writer:
 
     def _begin(self) -> None:
         self._uncommitted = {}
+        self._erasures = []
         self._log.begin()
 
     def _roll_back(self) -> None:

@@ -21,7 +21,12 @@ from gateway.audit.ports import Appended
 from gateway.cards.details import BillingDetails, CardDetails
 from gateway.cards.expiry import Expiry
 from gateway.cards.pan import Pan
-from gateway.errors import CardTokenNotFound, IntegrityViolation, InvariantBroken
+from gateway.errors import (
+    CardsHeld,
+    CardTokenNotFound,
+    IntegrityViolation,
+    InvariantBroken,
+)
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.merchants.ports import ProcessorAccount
 from gateway.policy.decide import Decision, decide
@@ -116,11 +121,16 @@ class CardAccess:
         """Decides and appends the intent, or the denial, in the caller's unit.
 
         Raises:
+            CardsHeld: A restore may have brought erased cards back.
             CardTokenNotFound: No such token for this merchant.
             MerchantNotFound: No such merchant.
             InvariantBroken: The unit is of another merchant than the use; the log
                 takes no entry of another.
         """
+        held_since = unit.holds.get().cards_since
+        if held_since is not None:
+            since = held_since.isoformat(timespec="seconds")
+            raise CardsHeld(metadata={"since": since})
         card = unit.cards.lock(use.token)
         if card is None:
             raise CardTokenNotFound

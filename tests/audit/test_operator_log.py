@@ -169,6 +169,19 @@ class TestCommitment:
         with pytest.raises(CommitmentInvalid):
             read_commitment(proof, key_of(site))
 
+    async def test_of_an_entry_of_another_kind_is_refused(self, site, proof):
+        """Even if its subject is the right root: only a commitment commits."""
+        facts = json.loads(proof.receipt.entry)
+        entry = an_entry(GATEWAY, subject=facts["subject"], count=facts["count"])
+        appended = await site.storage.commit(
+            GATEWAY, lambda unit: unit.log.append(entry)
+        )
+        receipt = appended.receipt()
+        proof.receipt.entry, proof.receipt.proof = receipt.entry, receipt.proof
+
+        with pytest.raises(CommitmentInvalid, match="not under"):
+            read_commitment(proof, key_of(site))
+
 
 class TestWatcher:
     """Two readers of one log: the watcher is shown another one than was committed."""

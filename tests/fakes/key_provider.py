@@ -45,6 +45,7 @@ class MemoryKeyProvider:
         self._epochs_made = 0
         self._made_at = {}
         self._sealing_made = 0
+        self.asked_at = None
         self._sealing = {}
         self.add_epoch()
         self.add_sealing_key(expires_at=expires_at)
@@ -141,6 +142,10 @@ class MemoryKeyProvider:
 
     def refresh(self):
         """See RotatableKeyProvider.refresh."""
+
+    def rotation_asked_at(self):
+        """See RotatableKeyProvider.rotation_asked_at."""
+        return self.asked_at
 
     def add_epoch(self):
         """Makes a new epoch key and destroys the oldest when there would be three."""

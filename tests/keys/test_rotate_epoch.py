@@ -13,7 +13,7 @@ from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.epoch_schedule import FINISH_WITHIN
 from gateway.keys.ports import EpochState
 from gateway.keys.rotate_epoch import RotationStep
-from gateway.storage.columns import METADATA
+from gateway.storage.tables import METADATA
 from gateway.vault.ports import KeyKind
 from gateway.vault.seal_card import NewCard
 from gateway.vault.sealed_input import SealedInput
@@ -190,6 +190,17 @@ class TestSchedule:
 
         assert await vault.rotation.run_due() is True
         assert vault.provider.epochs() != held
+
+    async def test_rotates_once_when_somebody_asks(self, vault):
+        await vault.rotation.run_due()
+        vault.clock.move(timedelta(hours=1))
+        vault.provider.asked_at = vault.clock.now()
+        vault.clock.move(timedelta(minutes=1))
+
+        assert await vault.rotation.run_due() is True
+        assert await vault.rotation.run_due() is False
+        [planned, *_] = await vault.log(GATEWAY)
+        assert planned["caller"] == "bailee keys rotate"
 
     async def test_never_rotates_by_itself_without_a_period(self, vault):
         rotation = vault.a_rotation(period=None)

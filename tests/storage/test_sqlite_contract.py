@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders.storage import open_shop
 from tests.contract.cards_contract import CardListsContract
+from tests.contract.denials_contract import DenialsContract
 from tests.contract.keys_contract import (
     DataKeysContract,
     EpochsContract,
@@ -40,6 +41,10 @@ class TestSqliteLog(LogContract):
 
 
 class TestSqliteIsolation(IsolationContract):
+    pass
+
+
+class TestSqliteDenials(DenialsContract):
     pass
 
 

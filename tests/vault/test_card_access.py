@@ -223,7 +223,7 @@ class TestNoDurableIntentNoUnwrap:
         class Refusing:
             def __init__(self, unit):
                 self.cards, self.merchants = unit.cards, unit.merchants
-                self.policies = unit.policies
+                self.policies, self.holds = unit.policies, unit.holds
                 self.log = self
 
             def append(self, entry):

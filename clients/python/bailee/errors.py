@@ -61,6 +61,13 @@ class LogRollback(BaileeError):
     """The audit log went backwards or forked. Keep both receipts and call someone."""
 
 
+class LogRestored(LogRollback):
+    """The operator restored a backup, and the log goes on under a new name, signed with
+    the pinned key. Entries since the backup are lost, your receipts of them are not:
+    keep them, ask the operator what happened, then take the new bundle.
+    """
+
+
 class GatewayUnreachable(BaileeError):
     """No gateway answered. A refused certificate looks the same: ``bailee doctor``."""
 
@@ -117,6 +124,14 @@ KeyUnavailable = _reason("KEY_UNAVAILABLE", "Nothing was done.")
 StorageUnavailable = _reason("STORAGE_UNAVAILABLE", "Nothing was done.")
 AuditUnavailable = _reason("AUDIT_UNAVAILABLE", "Nothing was done.")
 IntegrityViolation = _reason("INTEGRITY_VIOLATION", "Call the operator.")
+AnchorUnusable = _reason("ANCHOR_UNUSABLE", "The gateway does not start.")
+DatabaseRolledBack = _reason("DATABASE_ROLLED_BACK", "The gateway does not start.")
+PaymentsHeld = _reason(
+    "PAYMENTS_HELD", "The gateway's database was restored; nothing was done."
+)
+CardsHeld = _reason(
+    "CARDS_HELD", "The gateway's database was restored; nothing was done."
+)
 Canceled = _reason("CANCELED", "The gateway is stopping.")
 Internal = _reason("INTERNAL", "Give the incident number to the operator.")
 

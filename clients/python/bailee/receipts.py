@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import Message
 
 from bailee.bundle import Bundle
-from bailee.errors import LogRollback, ReceiptInvalid
+from bailee.errors import LogRestored, LogRollback, ReceiptInvalid
 from bailee.v1 import receipt_pb2
 
 _PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -62,6 +62,7 @@ def verify_receipt(
     """Checks signature and inclusion.
 
     Raises:
+        LogRestored: The log that is pinned has ended; another one follows it.
         ReceiptInvalid: Anything does not fit; the text says what.
     """
     try:
@@ -84,13 +85,23 @@ def open_checkpoint(note: str, *, log_origin: str, log_key: bytes) -> Checkpoint
     """Verifies a C2SP checkpoint.
 
     Raises:
+        LogRestored: A later generation of this log, signed with the pinned key.
         ReceiptInvalid: Another log, another key, or damaged.
     """
     text, separator, signatures = note.partition("\n\n")
     body = text + "\n"
     lines = text.split("\n")
-    if not separator or len(lines) != 3 or lines[0] != log_origin:  # noqa: PLR2004
+    if not separator or len(lines) != 3:  # noqa: PLR2004
         raise ReceiptInvalid("the checkpoint is not of this log")
+    if lines[0] != log_origin:
+        if not _follows(lines[0], log_origin):
+            raise ReceiptInvalid("the checkpoint is not of this log")
+        open_checkpoint(note, log_origin=lines[0], log_key=log_key)
+        raise LogRestored(
+            f"the operator restored a backup: {log_origin} has ended, and the log goes "
+            f"on as {lines[0]}; keep your receipts, ask what is lost, and take a new "
+            "bundle"
+        )
     signature = _signature_of(signatures, log_origin, log_key)
     try:
         Ed25519PublicKey.from_public_bytes(log_key).verify(signature, body.encode())
@@ -100,6 +111,16 @@ def open_checkpoint(note: str, *, log_origin: str, log_key: bytes) -> Checkpoint
         return Checkpoint(_read_decimal(lines[1]), _read_hash(lines[2]))
     except ValueError as error:
         raise ReceiptInvalid("the checkpoint's size or root is malformed") from error
+
+
+def _follows(origin: str, log_origin: str) -> bool:
+    """Whether an origin names a later generation of the same log."""
+    log, _, generation = origin.rpartition("/g")
+    pinned_log, _, pinned = log_origin.rpartition("/g")
+    try:
+        return log == pinned_log and _read_decimal(generation) > _read_decimal(pinned)
+    except ValueError:
+        return False
 
 
 def _signature_of(signatures: str, log_origin: str, log_key: bytes) -> bytes:

@@ -7,6 +7,22 @@ CREATE TABLE callers (
 )
  WITHOUT ROWID;
 
+CREATE TABLE holds (
+    scope INTEGER NOT NULL,
+    payments_since INTEGER,
+    cards_since INTEGER,
+    PRIMARY KEY (scope),
+    FOREIGN KEY(scope) REFERENCES scopes (scope)
+);
+
+CREATE TABLE restores (
+    restore INTEGER NOT NULL,
+    anchor BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (restore),
+    UNIQUE (anchor)
+);
+
 CREATE TABLE epochs (
     epoch_number INTEGER NOT NULL,
     epoch TEXT NOT NULL,
