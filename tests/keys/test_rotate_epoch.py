@@ -13,7 +13,7 @@ from gateway.keys.checkpoint_signer import ProviderSigner
 from gateway.keys.epoch_schedule import FINISH_WITHIN
 from gateway.keys.ports import EpochState
 from gateway.keys.rotate_epoch import RotationStep
-from gateway.storage.columns import METADATA
+from gateway.storage.tables import METADATA
 from gateway.vault.ports import KeyKind
 from gateway.vault.seal_card import NewCard
 from gateway.vault.sealed_input import SealedInput

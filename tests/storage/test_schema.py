@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 
 from gateway.errors import StorageUnavailable
 from gateway.storage import schema
-from gateway.storage.columns import METADATA
+from gateway.storage.tables import METADATA
 
 
 def objects_of(path):

@@ -11,10 +11,9 @@ from sqlalchemy import column, select, table, update
 
 import gateway.storage
 from gateway.errors import InvariantBroken
-from gateway.storage.columns import METADATA
 from gateway.storage.schema import migrate
 from gateway.storage.statements import constant, sql
-from gateway.storage.tables import request_records
+from gateway.storage.tables import METADATA, request_records
 
 
 def named_texts(module):
