@@ -293,10 +293,14 @@ def _parse(facts: dict[str, Any]) -> Keyring:
 def _read(folder: Path) -> bytes:
     """Returns the file's bytes, if the gateway's user alone can read them."""
     try:
-        handle = os.open(folder / FILE_NAME, os.O_RDONLY)
+        # A pipe of this name must not make the gateway wait for somebody to write.
+        handle = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
             # The file that is open, not whatever bears its name by now.
-            mode = os.fstat(handle).st_mode | folder.stat().st_mode
+            mode = os.fstat(handle).st_mode
+            if not stat.S_ISREG(mode):
+                raise KeyUnavailable(metadata={"keyring": "is not a file"})
+            mode |= folder.stat().st_mode
             content = file.read()
     except OSError as error:
         raise KeyUnavailable(metadata={"keyring": "cannot be read"}) from error

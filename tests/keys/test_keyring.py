@@ -235,6 +235,15 @@ class TestPassphrase:
 
 
 class TestDamage:
+    def test_does_not_wait_for_a_pipe(self, folder):
+        folder.mkdir(mode=0o700)
+        os.mkfifo(folder / "keyring", 0o600)
+
+        with pytest.raises(KeyUnavailable) as caught:
+            FileKeyProvider.open(folder)
+
+        assert why(caught) == "is not a file"
+
     @pytest.mark.parametrize("stretched", [None, CHEAP], ids=["clear", "sealed"])
     def test_refuses_every_flipped_byte(self, stretched):
         content = encode_keyring(A_KEYRING, stretched)
