@@ -95,7 +95,9 @@ def test_no_call_fails_and_the_old_backup_opens_nothing(site, tmp_path):
     with Load(site) as load:
         while len(load.tokens) < 8:
             threading.Event().wait(0.05)
-        shutil.copytree(site.folder, backup, ignore=shutil.ignore_patterns("*.db*"))
+        shutil.copytree(
+            site.folder, backup, ignore=shutil.ignore_patterns("*.db*", "*.sock")
+        )
         with (
             closing(sqlite3.connect(settings.path("database"))) as live,
             closing(sqlite3.connect(backup / "data" / "bailee.db")) as copy,
