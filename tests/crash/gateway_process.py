@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway import serve
+from gateway import app, serve
 from gateway.config import Settings
 
 
@@ -31,13 +31,13 @@ def dying_at(name, number):
 
 def main():
     folder, name, number = sys.argv[1:]
-    plain = serve.Gateway
+    plain = app.Gateway
 
     class Dying(plain):
         def __init__(self, **parts):
             super().__init__(**parts, reached=dying_at(name, int(number)))
 
-    serve.Gateway = Dying if name != "none" else plain
+    app.Gateway = Dying if name != "none" else plain
     serve.run(Settings.read(Path(folder)))
 
 

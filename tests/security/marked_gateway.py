@@ -34,9 +34,9 @@ def main():
     brands.Brand.check_security_code = lambda self, code, field="": None
     if mode == "leaky":
         app.SealedInput = LeakyInput
-    plain = serve.Gateway
+    plain = app.Gateway
     dying = dying_at(boundary, 1)
-    serve.Gateway = lambda **parts: plain(**parts, reached=dying)
+    app.Gateway = lambda **parts: plain(**parts, reached=dying)
     serve.run(Settings.read(Path(folder)))
 
 
