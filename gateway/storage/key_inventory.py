@@ -10,14 +10,13 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from gateway.keys.ports import Epoch
-from gateway.storage.codes import PURPOSES, read_optional_time, read_time
+from gateway.keys.ports import Epoch, WrapsFor
+from gateway.storage.codes import WRAPS_FOR, read_optional_time, read_time
 from gateway.storage.epoch_store import SqlEpochStore
 from gateway.storage.log_rows import Scope
 from gateway.storage.statements import sql
 from gateway.storage.tables import data_keys, scopes, wrapping_keys
 from gateway.words.identifiers import GATEWAY, MerchantId
-from gateway.words.purposes import Purpose
 
 _copies: Final = (
     select(data_keys.c.wrapping_key, func.count().label("copies"))
@@ -46,7 +45,7 @@ class WrappingKeyRow:
 
     merchant: MerchantId
     key_id: str
-    purpose: Purpose
+    purpose: WrapsFor
     epoch: str
     created_at: datetime
     retired_at: datetime | None
@@ -78,7 +77,7 @@ class KeyInventory:
             yield WrappingKeyRow(
                 merchant=MerchantId(merchant),
                 key_id=key_id,
-                purpose=PURPOSES.word(purpose),
+                purpose=WRAPS_FOR.word(purpose),
                 epoch=epoch,
                 created_at=read_time(created_at),
                 retired_at=read_optional_time(retired_at),
