@@ -23,6 +23,8 @@ from bailee.requests import new_request_id
 from bailee.testing import running_gateway
 from bailee.v1 import payment_pb2
 
+from gateway.words.identifiers import new_name
+
 pytestmark = pytest.mark.process
 NUMBER = "4242424242424242"
 
@@ -81,7 +83,7 @@ async def token_of(client, **changes):
 
 class TestClients:
     async def test_charge_refund_and_find(self, client):
-        reference = f"invoice {new_request_id()}"
+        reference = new_name("invoice")
         token = await token_of(client, customer_reference="customer-x")
 
         paid = await client.create_payment(
@@ -123,7 +125,7 @@ class TestClients:
             await client.deactivate_merchant(confirmation="shop")
 
     async def test_pages_are_fetched_as_needed(self, client):
-        customer = new_request_id()
+        customer = new_name("customer")
         for _ in range(5):
             await token_of(client, customer_reference=customer)
 

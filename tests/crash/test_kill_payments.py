@@ -25,6 +25,7 @@ from gateway.cli.init import InitOptions, create_gateway, free_port
 from gateway.config import Settings
 from gateway.payments.boundaries import Boundary
 from gateway.words.clock import SystemClock
+from gateway.words.identifiers import new_name
 
 pytestmark = pytest.mark.process
 
@@ -159,7 +160,7 @@ class Journal:
         self.acknowledged = {}
 
     def charge(self, client, token="", number=GOOD, **changes):
-        request_id, key = new_request_id(), f"invoice-{secrets.token_hex(6)}"
+        request_id, key = new_request_id(), new_name("invoice")
         self.asked.append((request_id, key))
         new = {"card": a_card(number), "customer_reference": key}
         instrument = {"card_token": token} if token else new

@@ -5,7 +5,6 @@ covers: I5, I10.
 
 import asyncio
 import json
-import secrets
 import shutil
 import sqlite3
 import threading
@@ -19,7 +18,7 @@ from gateway.config import Settings
 from gateway.errors import KeyUnavailable
 from gateway.keys.hierarchy import KeyHierarchy
 from gateway.words.clock import SystemClock
-from gateway.words.identifiers import MerchantId
+from gateway.words.identifiers import MerchantId, new_name
 from tests.builders.served_gateway import ServedGateway, a_card
 
 pytestmark = pytest.mark.process
@@ -77,7 +76,7 @@ def charge(client, token):
         amount=100,
         currency="USD",
         card_token=token,
-        charge_once_key=f"invoice-{secrets.token_hex(8)}",
+        charge_once_key=new_name("invoice"),
     ).payment
     assert payment.captured.minor_units == 100
     return payment.name
