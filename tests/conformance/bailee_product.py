@@ -12,6 +12,7 @@ from gateway.cli.demo import serving
 from gateway.cli.init import InitOptions, create_gateway, free_port
 from gateway.config import Settings
 from gateway.words.clock import SystemClock
+from gateway.words.identifiers import new_name
 from tests.conformance.suite import CUSTOMER, RECURRING, Refused
 from tests.processes.test_first_minutes import wait_for_port
 
@@ -66,7 +67,7 @@ class Bailee:
         return target
 
     def _charge(self, client, token, purpose):
-        key = "" if purpose == CUSTOMER else uuid.uuid4().hex
+        key = "" if purpose == CUSTOMER else new_name("invoice")
         self._call(
             client.create_payment,
             card_token=token,

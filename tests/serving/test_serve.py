@@ -124,6 +124,13 @@ class TestWelcome:
         assert ended - opened < 7
 
 
+def put(file, content):
+    """Replaces a file whole: the gateway may read it at any moment."""
+    temporary = file.with_suffix(".new")
+    temporary.write_bytes(content)
+    os.replace(temporary, file)
+
+
 class TestCertificates:
     def test_are_taken_up_without_a_restart(self, place):
         files = place.folder / "tls"
@@ -141,7 +148,7 @@ class TestCertificates:
         certificate = place.folder / "tls" / "server.pem"
         good = certificate.read_bytes()
         with served(place):
-            certificate.write_bytes(place.ca.server().certificate)
+            put(certificate, place.ca.server().certificate)
             line = place.wait_for_line("part does not work", part="certificates")
             with place.channel() as channel:
                 assert list_keys(channel).sealing_keys
@@ -150,9 +157,7 @@ class TestCertificates:
                     timeout=SECONDS,
                 )
 
-            temporary = certificate.with_suffix(".new")
-            temporary.write_bytes(good)
-            os.replace(temporary, certificate)
+            put(certificate, good)
             place.wait_for_line("part works again", part="certificates")
 
         assert "is not the key of" in line["problem"]
